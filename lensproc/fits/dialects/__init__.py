@@ -1,0 +1,1 @@
+"""What each survey writes into its files, one module per layout."""

@@ -1,0 +1,1 @@
+"""Arrays and networks that several parts share: PSFs, the forward operator, layers."""
