@@ -161,6 +161,8 @@ class Enhanced:
         SHA-256 of the canonical JSON of the configuration, 64 hex digits.
     activities : tuple of Activity
         Reading, stages, checks, in order; rows of earlier runs first.
+    output_psf : str, float or tuple of tuple of float
+        PSF of `image` as the chain of stages declares it (see `Manifest.output_psf`).
     flux_factor, variance_factor : float
         What interpolation by the core multiplied values and variances by (LPFLUXCV, LPVARCV).
     status : str
@@ -184,6 +186,7 @@ class Enhanced:
     scale: float
     config_sha256: str = ""
     activities: tuple[Activity, ...] = ()
+    output_psf: str | float | tuple[tuple[float, ...], ...] = "same"
     flux_factor: float = 1.0
     variance_factor: float = 1.0
     status: str = "OK"
