@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lensproc.enhanced import Scalar
+from lensproc.enhanced import Value
 
 
 @dataclass(frozen=True)
@@ -31,41 +31,65 @@ class RunContext:
 
 
 @dataclass(frozen=True)
+class CutoutResult:
+    """What became of one cutout of a file: a row of the catalogue.
+
+    Parameters
+    ----------
+    hdu : str
+        Image in the file, as ``SCI`` or ``0[3]``.
+    band : str
+        Filter name; empty where unknown.
+    status : str
+        ``OK``, ``PARTIAL`` (a stage that gives no image failed) or ``FAILED``.
+    output : str
+        Base name of the output; empty where none was written.
+    message : str
+        Reason of a failure, or what had to be assumed.
+    row : mapping of str to Value
+        Columns of the catalogue.
+    """
+
+    hdu: str
+    band: str = ""
+    status: str = "OK"
+    output: str = ""
+    message: str = ""
+    row: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class FileResult:
-    """What became of one cutout: a line of the ledger and a row of the catalogue.
+    """What became of one file: a line of the ledger.
 
     Parameters
     ----------
     file : str
         Input path as given.
-    hdu : str
-        Image in the file; empty where the file could not be read.
     status : str
-        ``OK``, ``PARTIAL``, ``FAILED`` or ``SKIPPED``.
-    output : str
-        Base name of the output; empty where none was written.
+        ``OK``, ``PARTIAL`` (something of it failed), ``FAILED`` (nothing came out) or ``SKIPPED`` (was done).
     sha256 : str
-        SHA-256 of the input file; empty where it could not be read.
+        SHA-256 of the file; empty where it could not be read.
     message : str
-        Reason of a failure, or the warnings.
+        Reason where the file as a whole failed.
     seconds : float
-        Time spent on it in its worker.
-    row : mapping
-        Columns of the catalogue.
-    units, descriptions : mapping
-        Of those columns; columns without are left out.
+        Time spent on it.
+    cutouts : tuple of CutoutResult
+        One per band.
     """
 
     file: str
-    hdu: str = ""
-    status: str = "OK"
-    output: str = ""
+    status: str
     sha256: str = ""
     message: str = ""
     seconds: float = 0.0
-    row: Mapping[str, Scalar] = field(default_factory=dict)
-    units: Mapping[str, str] = field(default_factory=dict)
-    descriptions: Mapping[str, str] = field(default_factory=dict)
+    cutouts: tuple[CutoutResult, ...] = ()
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """One line per failure."""
+        lines = [self.message] if self.status == "FAILED" and self.message else []
+        return tuple(lines + [c.message for c in self.cutouts if c.status == "FAILED"])
 
 
 @dataclass(frozen=True)
@@ -75,15 +99,15 @@ class RunSummary:
     Parameters
     ----------
     done, failed, skipped : int
-        Cutouts written, refused, and found done already.
+        Files that came out, files of which something failed, and files found done already.
     flagged : int
-        Cutouts whose checks say FAIL.
+        Cutouts whose checks say FAIL (also in skipped files).
     seconds : float
         Wall time.
     interrupted : bool
         True after Ctrl-C.
     failures : tuple of FileResult
-        The failed ones, with reasons.
+        Files of which something failed.
     """
 
     done: int
