@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
+    from lensproc.enhanced import Activity
+
 T = TypeVar("T")
 
 Amplitude = Literal["flux", "surface brightness"]
@@ -145,6 +147,8 @@ class Cutout:
         HDUs and cards that were read over, in words for HISTORY.
     warnings : tuple of str
         What the reader had to assume, in words for the user.
+    history : tuple of Activity
+        What lensproc did to it in earlier runs, where the file is an output of lensproc.
     """
 
     data: NDArray[np.float32]
@@ -164,6 +168,7 @@ class Cutout:
     distortion: tuple[DistortionTable, ...] = ()
     dropped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    history: tuple[Activity, ...] = ()
 
     def __post_init__(self) -> None:
         if self.data.ndim != 2 or self.data.dtype != np.float32:
