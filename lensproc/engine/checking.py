@@ -1,0 +1,142 @@
+"""The checks as the last step of a pipeline: calibration found or made, findings and records added."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lensproc.engine.inputs import describe_read_options
+from lensproc.enhanced import Activity, Enhanced, Value
+from lensproc.errors import LensprocError
+from lensproc.fits.provenance import (
+    canonical_json,
+    durations_are_zero,
+    pixels_sha256,
+    software_versions,
+    timestamp,
+)
+from lensproc.fits.read import ReadOptions
+
+if TYPE_CHECKING:
+    from lensproc.engine.pipeline import Pipeline
+    from lensproc.qc.calibration import Calibration
+
+
+def record_reading(enhanced: Enhanced, options: ReadOptions) -> Enhanced:
+    """Put row 0 before the stages: what was read, what the user said, and what each property came from."""
+    from lensproc import __version__
+
+    cutout = enhanced.original
+    resolved = {
+        name: {"value": _plain(getattr(cutout, name).value), "source": getattr(cutout, name).source}
+        for name in ("unit", "amplitude", "zeropoint", "pixel_scale", "psf", "band", "lens_center")
+    }
+    record = {
+        "hdu": cutout.source.hdu,
+        "dialect": cutout.source.dialect,
+        "read": describe_read_options(options),
+        "resolved": resolved,
+    }
+    reading = Activity(
+        stage=0,
+        id="read",
+        kind="core",
+        dist="lensproc",
+        distver=__version__,
+        options=canonical_json(record),
+        insha=pixels_sha256(cutout.data),
+        t_start=timestamp(),
+        versions=software_versions(),
+        message="; ".join(cutout.warnings),
+    )
+    return replace(enhanced, activities=(*cutout.history, reading, *enhanced.activities))
+
+
+def _plain(value: object) -> object:
+    from lensproc.cutout import PSF
+
+    if isinstance(value, PSF):
+        return {"fwhm": value.fwhm, "image": None if value.image is None else pixels_sha256(value.image)}
+    return list(value) if isinstance(value, tuple) else value
+
+
+class Checker:
+    """The quality checks for one pipeline.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+        Whose results are checked; its stages are run on blanks where no calibration ships with them.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self.calibration, self.calibrated_here = calibration_for(pipeline)
+
+    def check(self, enhanced: Enhanced) -> Enhanced:
+        """Add the findings, the ``SOURCES`` table, and the row that records them.
+
+        Notes
+        -----
+        Checks must never cost a result: where one raises, QASTAT is UNKNOWN and the row says why.
+        """
+        from lensproc import __version__
+        from lensproc.qc.quick import quick_checks
+
+        clock, started = time.perf_counter(), timestamp()
+        failure = ""
+        try:
+            checked = quick_checks(enhanced, self.calibration)
+            enhanced = replace(
+                enhanced,
+                qa={**enhanced.qa, **checked.qa},
+                sources=checked.sources,
+                planes={**enhanced.planes, **checked.planes},
+            )
+        except (LensprocError, ArithmeticError, ValueError, IndexError, TypeError) as error:
+            failure = f"{type(error).__name__}: {error}"
+            enhanced = replace(enhanced, qa={"QASTAT": Value("UNKNOWN", description="the checks failed")})
+        activity = Activity(
+            stage=1 + max((a.stage for a in enhanced.activities), default=0),
+            id="checks",
+            kind="core",
+            dist="lensproc",
+            distver=__version__,
+            options=canonical_json(
+                {"checks": self.pipeline.config.checks, "calibrated_in_memory": self.calibrated_here}
+            ),
+            insha=pixels_sha256(enhanced.image.data),
+            t_start=started,
+            elapsed=0.0 if durations_are_zero() else time.perf_counter() - clock,
+            versions=software_versions(),
+            status="FAILED" if failure else "OK",
+            message=failure,
+        )
+        return replace(enhanced, activities=(*enhanced.activities, activity))
+
+
+def calibration_for(pipeline: Pipeline) -> tuple[Calibration | None, bool]:
+    """Find the calibration of a chain, or measure it on blanks.
+
+    Returns
+    -------
+    calibration : Calibration or None
+        None where no stage gives an image.
+    measured : bool
+        True where it was measured now.
+    """
+    from lensproc.contract.datafiles import verified_path
+    from lensproc.engine.enhancer import enhancer_of
+    from lensproc.qc.calibration import Calibration, measure_calibration
+
+    enhancing = [link for link in pipeline.links if link.manifest.kind == "enhance"]
+    if not enhancing:
+        return None, False
+    link, shipped_file = enhancing[0], enhancing[0].manifest.calibration
+    if len(enhancing) == 1 and shipped_file is not None:
+        text = verified_path(link.manifest, shipped_file).read_text(encoding="utf-8")
+        shipped = Calibration.find(text, link.options)
+        if shipped is not None:
+            return shipped, False
+    return measure_calibration(enhancer_of(pipeline)), True
