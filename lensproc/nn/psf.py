@@ -57,16 +57,16 @@ def gaussian_psf(fwhm: float, size: int | None = None) -> NDArray[np.float32]:
 
 
 def gaussian_kernel(variance: float) -> NDArray[np.float32]:
-    """Kernel that adds exactly `variance` [px²] per axis to an image, however narrow it is.
+    """Kernel that adds exactly `variance` [px²] per axis to a sampled image, however narrow it is.
 
     Notes
     -----
-    The discrete analogue of the Gaussian, exp(-t) I_n(t): Lindeberg 1990, IEEE PAMI 12, 234, eq. 17.
+    exp(-variance ω²/2) transformed back to pixels; a sampled Gaussian where it is wider than a pixel.
     """
-    from scipy.special import ive
-
-    half = 1 + math.ceil(4.5 * math.sqrt(variance))
-    profile = ive(np.abs(np.arange(-half, half + 1)), variance)
+    half = max(7, math.ceil(4.5 * math.sqrt(variance)))
+    size = 4 * half
+    wave = np.exp(-0.5 * variance * (2.0 * np.pi * np.fft.rfftfreq(size)) ** 2)
+    profile = np.roll(np.fft.irfft(wave, size), half)[: 2 * half + 1]
     image = np.outer(profile, profile)
     return np.asarray(image / image.sum(), np.float32)
 
