@@ -90,4 +90,6 @@ class Progress:
             line += f"; {summary.flagged} cutouts fail a check (QASTAT = FAIL in catalog.ecsv)"
         if summary.interrupted:
             line = f"Interrupted: {line}; the same command goes on from here"
+        if summary.stopped:
+            click.echo(f"lensproc: stopped: {summary.stopped}", err=True)
         click.echo(f"{line}; {summary.seconds:.1f} s; results in {folder}", err=True)

@@ -106,6 +106,8 @@ class RunSummary:
         Wall time.
     interrupted : bool
         True after Ctrl-C.
+    stopped : str
+        Why the run could not go on (a full disk, say); empty where it did.
     failures : tuple of FileResult
         Files of which something failed.
     """
@@ -116,4 +118,5 @@ class RunSummary:
     flagged: int
     seconds: float
     interrupted: bool = False
+    stopped: str = ""
     failures: tuple[FileResult, ...] = ()

@@ -78,8 +78,7 @@ def run_files(
     Raises
     ------
     LensprocError
-        Where the chain or the output folder is unusable, before any file is touched; or the ledger cannot be
-        kept.
+        Where the chain or the output folder is unusable, before any file is touched.
     """
     started = time.monotonic()
     pipeline = Pipeline(config)
@@ -94,7 +93,7 @@ def run_files(
         pipeline.registry.collect("lensproc_before_run", context=context)
         observed = bool(hooks.lensproc_after_file.get_hookimpls())
         known: set[str] = set()
-        interrupted = False
+        interrupted, stopped = False, ""
         try:
             for result in skipped:
                 tally.add(result)
@@ -108,9 +107,14 @@ def run_files(
                         break
         except KeyboardInterrupt:
             interrupted = True
+        except OutputError as error:  # the ledger cannot be kept: no use in going on
+            stopped = str(error)
         remove_stale_temporaries(folder)
-        write_catalogue(ledger.records(), folder)
-        summary = tally.sum_up(time.monotonic() - started, interrupted)
+        try:
+            write_catalogue(ledger.records(), folder)
+        except OutputError as error:
+            stopped = stopped or str(error)
+        summary = tally.sum_up(time.monotonic() - started, interrupted, stopped)
         pipeline.registry.collect("lensproc_after_run", context=context, summary=summary)
     return summary
 
@@ -132,7 +136,7 @@ class _Tally:
         if self.observe is not None:
             self.observe(result)
 
-    def sum_up(self, seconds: float, interrupted: bool) -> RunSummary:
+    def sum_up(self, seconds: float, interrupted: bool, stopped: str) -> RunSummary:
         return RunSummary(
             done=self.counts["OK"],
             failed=self.counts["FAILED"] + self.counts["PARTIAL"],
@@ -140,6 +144,7 @@ class _Tally:
             flagged=self.flagged,
             seconds=seconds,
             interrupted=interrupted,
+            stopped=stopped,
             failures=tuple(self.failures),
         )
 
@@ -227,6 +232,6 @@ def exit_code(summary: RunSummary, strict: bool) -> int:
     """Exit code of a run: 130 interrupted, 1 some file failed, 3 a failed check under ``--strict``, else 0."""
     if summary.interrupted:
         return 130
-    if summary.failed:
+    if summary.failed or summary.stopped:
         return 1
     return 3 if strict and summary.flagged else 0
