@@ -1,4 +1,7 @@
-"""The script one would write: open, batch of one, eager, write. ``naive_script.py bicubic|network OUT FILE...``."""
+"""The script one would write: open, batch of one, eager, write.
+
+Usage: ``naive_script.py bicubic|network OUT FILE...``
+"""
 
 from __future__ import annotations
 

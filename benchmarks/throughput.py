@@ -1,7 +1,7 @@
 """``lensproc run`` against the naive script, against its bound, and with checks on against off.
 
-Rates are marginal: the difference of a long and a short run divided by the difference of their file counts, so that
-start-up does not count. Every command runs alone; the rounds interleave them; medians are printed.
+Rates are marginal: the difference of a long and a short run divided by the difference of their file
+counts, so that start-up does not count. Every command runs alone; the rounds interleave them; medians are printed.
 """
 
 from __future__ import annotations

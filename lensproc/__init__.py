@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from lensproc.cutout import Cutout
     from lensproc.engine.embed import enhance
     from lensproc.engine.pipeline import Pipeline
-    from lensproc.fits.read import read
+    from lensproc.fits.read import ReadOptions, read
 
 __version__ = "0.1.0"
-__all__ = ["LENSPROC_API", "Cutout", "Pipeline", "enhance", "hookimpl", "read"]
+__all__ = ["LENSPROC_API", "Cutout", "Pipeline", "ReadOptions", "enhance", "hookimpl", "read"]
 
 _HOMES = {
     "LENSPROC_API": ("lensproc.contract", "API"),
     "Cutout": ("lensproc.cutout", "Cutout"),
     "Pipeline": ("lensproc.engine.pipeline", "Pipeline"),
+    "ReadOptions": ("lensproc.fits.read", "ReadOptions"),
     "enhance": ("lensproc.engine.embed", "enhance"),
     "hookimpl": ("lensproc.contract.hookspecs", "hookimpl"),
     "read": ("lensproc.fits.read", "read"),
