@@ -1,1 +1,1 @@
-"""Was it recovered, is it faithful: checks of an output against its input."""
+"""Was it recovered, is it faithful: checks of an enhanced image against its input's pixels."""

@@ -1,0 +1,251 @@
+"""What an enhancer makes of pure noise: the finder's threshold on its images rests on this.
+
+A threshold taken from an enhanced image's own scatter finds thousands of false sources in blank sky, because
+enhancing removes the noise between the peaks and keeps the peaks. So the enhancer is run on blanks of known noise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lensproc.cutout import PSF, Cutout, Resolved, Source
+from lensproc.errors import UsageError
+from lensproc.qc.light import subtract_light
+from lensproc.qc.sources import border_of, finder_fwhm, finder_kernel
+
+SCHEMA = 1
+Array = NDArray[np.float64]
+Enhancer = Callable[[Sequence[Cutout]], Sequence[Cutout]]
+
+GALAXY_PEAK = 50.0
+"""Peak of the smooth galaxy in every other blank [σ]: some stages see noise differently beside light."""
+
+
+@dataclass(frozen=True)
+class BlankLevel:
+    """What becomes of noise in one setting.
+
+    Parameters
+    ----------
+    fwhm : float
+        FWHM of the input's PSF [input px].
+    lag1 : float
+        Correlation of neighbouring pixels of the input's noise.
+    gain : float
+        1σ of the finder's matched filter on the enhanced blank, per 1σ of an input pixel, as surface brightness.
+    maximum : float
+        Largest value of the matched filter seen in a blank, in the same unit.
+    """
+
+    fwhm: float
+    lag1: float
+    gain: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Calibration of a stage, or of a chain of them, with one set of options.
+
+    Parameters
+    ----------
+    options_sha256 : str
+        SHA-256 of the canonical JSON of the options; empty for a calibration that is not kept.
+    levels : tuple of BlankLevel
+        On a grid of FWHM and noise correlation.
+    blanks : int
+        Blanks per level.
+    """
+
+    options_sha256: str
+    levels: tuple[BlankLevel, ...]
+    blanks: int
+
+    def level_at(self, fwhm: float, lag1: float) -> tuple[float, float]:
+        """Gain and blank maximum for an input, between the levels measured; the nearest one outside them.
+
+        Parameters
+        ----------
+        fwhm : float
+            FWHM of the input's PSF [px].
+        lag1 : float
+            Correlation of neighbouring pixels of its noise.
+        """
+        widths = sorted({level.fwhm for level in self.levels})
+        lags = sorted({level.lag1 for level in self.levels})
+        at = {(level.fwhm, level.lag1): level for level in self.levels}
+
+        def along_lag(width: float, name: str) -> float:
+            return float(np.interp(lag1, lags, [getattr(at[width, lag], name) for lag in lags]))
+
+        def value(name: str) -> float:
+            logs = [math.log(width) for width in widths]
+            return float(np.interp(math.log(max(fwhm, 0.1)), logs, [along_lag(w, name) for w in widths]))
+
+        return value("gain"), value("maximum")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dictionary of JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Calibration:
+        """Rebuild a calibration from `to_json`."""
+        levels = tuple(BlankLevel(**level) for level in record["levels"])
+        return cls(record["options_sha256"], levels, record["blanks"])
+
+    @classmethod
+    def find(cls, text: str, options: Mapping[str, Any]) -> Calibration | None:
+        """Find the calibration for `options` in the text of a calibration file; None where it holds none.
+
+        Raises
+        ------
+        UsageError
+            Where the text is no calibration file of a schema known here.
+        """
+        return read_calibrations(text).get(options_sha256(options))
+
+
+def options_sha256(options: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON (sorted keys, no spaces) of a stage's options."""
+    text = json.dumps(dict(options), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_calibrations(text: str) -> dict[str, Calibration]:
+    """Calibrations of a file's text by the SHA-256 of their options; see `calibrations_to_text`."""
+    try:
+        record = json.loads(text)
+        schema, entries = record["schema"], record["calibrations"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise UsageError(f"calibration file cannot be read: {type(error).__name__}: {error}") from None
+    if schema != SCHEMA:
+        raise UsageError(
+            f"calibration file has schema {schema}, expected {SCHEMA}", remedy="run lensproc calibrate"
+        )
+    return {key: Calibration.from_json(entry) for key, entry in entries.items()}
+
+
+def calibrations_to_text(stage: str, calibrations: Mapping[str, Calibration]) -> str:
+    """Text of ``ID.calibration.json``: one entry per set of options, keys sorted, a line feed at the end."""
+    record = {
+        "schema": SCHEMA,
+        "stage": stage,
+        "calibrations": {key: entry.to_json() for key, entry in calibrations.items()},
+    }
+    return json.dumps(record, indent=1, sort_keys=True) + "\n"
+
+
+def measure_calibration(
+    enhance: Enhancer,
+    *,
+    options: Mapping[str, Any] | None = None,
+    fwhms: Sequence[float] = (2.0, 3.0, 5.0),
+    lags: Sequence[float] = (0.0, 0.45),
+    blanks: int = 4,
+    size: int = 48,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> Calibration:
+    """Run an enhancer on blanks and measure what the finder would see in them.
+
+    Parameters
+    ----------
+    enhance : callable
+        Sequence of cutouts to enhanced cutouts in the same order.
+    options : mapping, optional
+        The stage's options, by whose hash the calibration is kept.
+    fwhms : sequence of float
+        FWHM of the PSF given with the blanks [px].
+    lags : sequence of float
+        Lag-1 correlations of their noise, 0 to 0.7.
+    blanks : int
+        Blanks per setting; every other one holds a smooth round galaxy.
+    size : int
+        Side of a blank [px].
+    seed : int
+        Of the noise.
+    progress : callable, optional
+        Called with the number of blanks done after each setting.
+
+    Notes
+    -----
+    The larger of the gains on bare blanks and beside the galaxy is kept, and the largest peak of all.
+    """
+    rng = np.random.default_rng(seed)
+    levels = []
+    for fwhm in fwhms:
+        for lag in lags:
+            cutouts = [_blank(rng, size, fwhm, lag, galaxy=i % 2 == 1) for i in range(blanks)]
+            enhanced = list(enhance(cutouts))
+            measured = [_responses(c, e, fwhm) for c, e in zip(cutouts, enhanced, strict=True)]
+            scatters = [
+                math.sqrt(float(np.mean([np.mean(values**2) for values in measured[kind::2]])))
+                for kind in range(min(2, blanks))
+            ]
+            maximum = max(float(np.abs(values).max()) for values in measured)
+            levels.append(BlankLevel(float(fwhm), float(lag), max(scatters), maximum))
+            if progress is not None:
+                progress(blanks)
+    key = "" if options is None else options_sha256(options)
+    return Calibration(key, tuple(levels), blanks)
+
+
+def _blank(rng: np.random.Generator, size: int, fwhm: float, lag: float, *, galaxy: bool) -> Cutout:
+    from astropy.io.fits import Header
+    from scipy.ndimage import correlate1d
+
+    noise = rng.normal(size=(size + 2, size + 2))
+    if lag > 0:
+        # (a, 1, a) along each axis has a lag-1 correlation of 2a / (1 + 2a²)
+        side = (1.0 - math.sqrt(max(1.0 - 2.0 * lag**2, 0.0))) / (2.0 * lag)
+        weights = np.array([side, 1.0, side]) / math.sqrt(1.0 + 2.0 * side**2)
+        noise = correlate1d(correlate1d(noise, weights, axis=0), weights, axis=1)
+    image = noise[1:-1, 1:-1]
+    middle = 0.5 * (size - 1)
+    if galaxy:
+        radius = np.hypot(np.arange(size) - middle, (np.arange(size) - middle)[:, None])
+        image = image + GALAXY_PEAK * np.exp(-radius / (0.06 * size)) * (1.0 - np.exp(-radius / 2.0) / 2.0)
+    return Cutout(
+        data=image.astype(np.float32),
+        variance=np.ones((size, size), np.float32),
+        mask=np.zeros((size, size), np.uint32),
+        header=Header(),
+        source=Source("<blank>", "0", f"{int(rng.integers(2**62)):064x}", "blank"),
+        unit=Resolved("adu", "blank"),
+        amplitude=Resolved("surface brightness", "blank"),
+        pixel_scale=Resolved(0.2, "blank"),
+        psf=Resolved(PSF(fwhm), "blank"),
+        lens_center=Resolved((middle, middle), "blank") if galaxy else Resolved(None, "blank"),
+    )
+
+
+def _responses(blank: Cutout, enhanced: Cutout, fwhm: float) -> Array:
+    """Finder's matched filter on an enhanced blank, the border and the galaxy's core left out."""
+    from scipy.signal import fftconvolve
+
+    scale = enhanced.shape[0] // blank.shape[0]
+    image = np.nan_to_num(enhanced.data.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    psf = enhanced.psf.value
+    width = finder_fwhm(psf.fwhm if psf is not None else fwhm * scale)
+    center = blank.lens_center.value
+    fine_center = None if center is None else tuple(scale * (c + 0.5) - 0.5 for c in center)
+    residual = subtract_light(image, width, fine_center)  # type: ignore[arg-type]
+    response = fftconvolve(residual, finder_kernel(width), mode="same")
+    border = border_of(blank.shape) * scale
+    used = np.zeros(image.shape, bool)
+    used[border : image.shape[0] - border, border : image.shape[1] - border] = True
+    if fine_center is not None:
+        radius = np.hypot(
+            np.arange(image.shape[1]) - fine_center[0], (np.arange(image.shape[0]) - fine_center[1])[:, None]
+        )
+        used &= radius > 2.0 * fwhm * scale
+    return np.asarray(response[used])

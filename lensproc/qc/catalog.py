@@ -1,0 +1,317 @@
+"""The sources of input and output, matched, measured on the input's pixels, and judged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lensproc.enhanced import Rows
+from lensproc.nn.psf import gaussian_psf
+from lensproc.qc import thresholds as at
+from lensproc.qc.calibration import Calibration
+from lensproc.qc.forced import ForcedFit, PointSpread, flux_error
+from lensproc.qc.light import azimuthal_median
+from lensproc.qc.matching import match_one_to_one, nearest_distance
+from lensproc.qc.pair import Pair
+from lensproc.qc.sky import sky_positions
+from lensproc.qc.sources import Candidates, find_sources, finder_fwhm, finder_kernel, label_of
+from lensproc.qc.verdict import UNMEASURED, Finding, is_lost, judge, verdict_of_new
+
+Array = NDArray[np.float64]
+
+COLUMNS: dict[str, tuple[str, str]] = {
+    "id": ("", "running number"),
+    "x": ("pix", "zero-based column in the input"),
+    "y": ("pix", "zero-based row in the input"),
+    "ra": ("deg", "right ascension"),
+    "dec": ("deg", "declination"),
+    "snr_in": ("", "peak of the finder on the input over its noise"),
+    "snr_out": ("", "peak of the finder on the output over its noise on blanks"),
+    "snr_forced": ("", "forced flux on the input over its error"),
+    "dchi2_pair": ("", "chi2 of one PSF less that of two, on the input"),
+    "flux_in": ("", "forced flux on the input"),
+    "flux_out": ("", "forced flux on H(output)"),
+    "flux_err": ("", "1 sigma photon error of flux_in"),
+    "dx": ("mas", "shift from input to H(output) along x"),
+    "dy": ("mas", "shift from input to H(output) along y"),
+    "blobness": ("", "smaller over larger curvature of the peak"),
+    "label": ("", "POINT, KNOT or ARC"),
+    "verdict": ("", "MATCHED, RESOLVED, AMBIG, HALLUC or LOST"),
+}
+"""Columns of the ``SOURCES`` table: unit and meaning."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Sources of one cutout.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray, shape (n,)
+        As `COLUMNS`, without ra and dec; fluxes in units of the noise level, shifts in input pixels.
+    findings : mapping of str to Finding
+        The keywords that count and compare sources.
+    """
+
+    columns: Mapping[str, NDArray[np.generic]]
+    findings: Mapping[str, Finding] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.columns["x"])
+
+
+def catalogue(pair: Pair, calibration: Calibration | None) -> Catalog | None:
+    """Find, match, measure and judge the sources of a pair; None where the PSF is not known."""
+    if pair.psf is None or pair.psf_out is None or pair.hy is None:
+        return None
+    found_in, noise_in = candidates_in(pair)
+    found_out, noise_out = candidates_out(pair, calibration)
+    reach = at.SEPARATION * pair.psf.fwhm
+    i, j = match_one_to_one((found_in.x, found_in.y), (found_out.x, found_out.y), reach)
+    only_in = np.setdiff1d(np.arange(len(found_in)), i)
+    only_out = np.setdiff1d(np.arange(len(found_out)), j)
+    blank = np.full(only_in.size, np.nan), np.full(only_out.size, np.nan)
+    x = np.concatenate([found_in.x[i], found_in.x[only_in], found_out.x[only_out]])
+    y = np.concatenate([found_in.y[i], found_in.y[only_in], found_out.y[only_out]])
+    snr_in = np.concatenate(
+        [(found_in.response / noise_in)[i], (found_in.response / noise_in)[only_in], blank[1]]
+    )
+    ratio_out = found_out.response / noise_out
+    snr_out = np.concatenate([ratio_out[j], blank[0], ratio_out[only_out]])
+    blob = np.concatenate([found_out.blobness[j], found_in.blobness[only_in], found_out.blobness[only_out]])
+    kind = np.repeat(["both", "in", "out"], [i.size, only_in.size, only_out.size])
+    measured = _measure(pair, x, y)
+    close = nearest_distance((x[kind == "out"], y[kind == "out"]), (x[kind == "both"], y[kind == "both"]))
+    claims = np.zeros(x.size, bool)
+    claims[kind == "out"] = close < at.PAIR_SEPARATION * pair.psf.fwhm
+    verdicts = _verdicts(pair, kind, claims, measured)
+    columns: dict[str, NDArray[np.generic]] = {
+        "x": x,
+        "y": y,
+        "snr_in": snr_in,
+        "snr_out": snr_out,
+        "blobness": blob,
+        "label": np.array([label_of(value) for value in blob], dtype="U5"),
+        "verdict": verdicts,
+        **measured,
+    }
+    return Catalog(columns, _findings(columns, kind, len(found_in), len(found_out)))
+
+
+def candidates_in(pair: Pair) -> tuple[Candidates, Array]:
+    """Candidates of the input, and the 1σ of the finder's filter at each."""
+    assert pair.psf is not None
+    kernel = finder_kernel(pair.psf.fwhm)
+    level = pair.noise.response(kernel) * pair.noise.sigma
+    found = find_sources(
+        pair.x,
+        pair.psf.fwhm,
+        np.where(np.isfinite(level), at.FINDER_SNR * level, 1e30),
+        pair.center,
+        excluded=~np.isfinite(level),
+    )
+    found = _beyond_nucleus(found, pair)
+    return found, _at(level, found, 1)
+
+
+def candidates_out(pair: Pair, calibration: Calibration | None) -> tuple[Candidates, Array]:
+    """Candidates of the output, positions in input pixels, and the 1σ of the finder's filter on blanks at each."""
+    assert pair.psf is not None
+    assert pair.psf_out is not None
+    width = finder_fwhm(pair.psf_out.fwhm)
+    kernel = finder_kernel(width)
+    if calibration is None:
+        gain, maximum = pair.noise.response(finder_kernel(pair.psf.fwhm)), 0.0
+    else:
+        gain, maximum = calibration.level_at(pair.psf.fwhm, pair.noise.lag1)
+    star = _star(kernel, width) * pair.scale**2
+    faintest = at.FINDER_FLOOR_SNR * flux_error(PointSpread(pair.psf), pair.noise) * star
+    sigma = pair.noise.sigma.repeat(pair.scale, 0).repeat(pair.scale, 1)
+    level = gain * sigma
+    threshold = max(at.FINDER_SNR * gain, maximum, faintest) * sigma
+    center = None
+    if pair.center is not None:
+        center = (pair.scale * (pair.center[0] + 0.5) - 0.5, pair.scale * (pair.center[1] + 0.5) - 0.5)
+    found = find_sources(
+        pair.y,
+        width,
+        np.where(np.isfinite(threshold), threshold, 1e30),
+        center,
+        pair.scale,
+        excluded=~np.isfinite(threshold),
+    )
+    noise = _at(level, found, 1)
+    found = found.to_input(pair.scale)
+    keep = _outside_nucleus(found, pair)
+    return _chosen(found, keep), noise[keep]
+
+
+def _star(kernel: Array, fwhm: float) -> float:
+    """Height that the finder gives a star of unit flux [1/px²]."""
+    image = gaussian_psf(fwhm, kernel.shape[0]).astype(np.float64)
+    return float((kernel * image).sum())
+
+
+def _at(level: Array, found: Candidates, scale: int) -> Array:
+    rows = np.clip(np.rint(found.y).astype(np.intp), 0, level.shape[0] - 1)
+    columns = np.clip(np.rint(found.x).astype(np.intp), 0, level.shape[1] - 1)
+    values = level[rows, columns]
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _outside_nucleus(found: Candidates, pair: Pair) -> NDArray[np.bool_]:
+    if pair.center is None or pair.psf is None:
+        return np.ones(len(found), bool)
+    distance = np.hypot(found.x - pair.center[0], found.y - pair.center[1])
+    return np.asarray(distance >= at.NUCLEUS * pair.psf.fwhm)
+
+
+def _beyond_nucleus(found: Candidates, pair: Pair) -> Candidates:
+    return _chosen(found, _outside_nucleus(found, pair))
+
+
+def _chosen(found: Candidates, keep: NDArray[np.bool_]) -> Candidates:
+    return Candidates(found.x[keep], found.y[keep], found.response[keep], found.blobness[keep])
+
+
+def _measure(pair: Pair, x: Array, y: Array) -> dict[str, NDArray[np.generic]]:
+    """Measure forced fluxes on x and H y, and the shift between them, the lens's round light taken off both."""
+    if x.size == 0:
+        names = ("snr_forced", "dchi2_pair", "flux_in", "flux_out", "flux_err", "dx", "dy", "shift_err")
+        return {name: np.zeros(0) for name in names}
+    assert pair.psf is not None
+    assert pair.hy is not None
+    lens = 0.0 if pair.center is None else azimuthal_median(pair.x, pair.center)
+    fit = ForcedFit(PointSpread(pair.psf), x, y, pair.noise)
+    before = fit.fluxes(pair.x - lens)
+    after = fit.fluxes(pair.hy - lens)
+    dx, dy, error = fit.offsets(pair.hy - pair.x, before.flux)
+    with np.errstate(invalid="ignore"):
+        snr = before.flux / before.error
+    flux_err = np.where(np.isfinite(before.error), before.error, np.nan)
+    return {
+        "snr_forced": snr,
+        "dchi2_pair": np.full(x.size, np.nan),
+        "flux_in": before.flux,
+        "flux_out": after.flux,
+        "flux_err": flux_err,
+        "dx": dx,
+        "dy": dy,
+        "shift_err": error,
+    }
+
+
+def _verdicts(
+    pair: Pair, kind: NDArray[np.str_], claims: NDArray[np.bool_], measured: Mapping[str, NDArray[np.generic]]
+) -> NDArray[np.str_]:
+    assert pair.psf is not None
+    words = []
+    names = ("snr_forced", "flux_in", "flux_out", "flux_err", "dchi2_pair")
+    for k, where in enumerate(kind):
+        snr, flux_in, flux_out, error, dchi2 = (float(measured[name][k]) for name in names)
+        if where == "both":
+            words.append("MATCHED")
+        elif where == "in":
+            words.append("LOST" if is_lost(snr, flux_in, flux_out, error) else "AMBIG")
+        else:
+            words.append(
+                verdict_of_new(
+                    snr, flux_in, flux_out, error, bool(claims[k]), dchi2, pair.psf.image is not None
+                )
+            )
+    return np.array(words, dtype="U8")
+
+
+def _findings(
+    columns: Mapping[str, NDArray[np.generic]], kind: NDArray[np.str_], n_in: int, n_out: int
+) -> dict[str, Finding]:
+    verdict = columns["verdict"]
+    lost = int(np.count_nonzero(verdict == "LOST"))
+    invented = int(np.count_nonzero(verdict == "HALLUC"))
+    bright = (verdict == "MATCHED") & (np.nan_to_num(columns["snr_forced"]) >= at.SUPPORTED_SNR)
+    return {
+        "QANIN": Finding(n_in),
+        "QANOUT": Finding(n_out),
+        "QANMAT": Finding(int(np.count_nonzero(kind == "both"))),
+        "QANLOST": Finding(lost, None, "FAIL" if lost else "PASS"),
+        "QANNEW": Finding(int(np.count_nonzero(verdict == "RESOLVED"))),
+        "QANHAL": Finding(invented, None, "FAIL" if invented else "PASS"),
+        "QADX": _offset(columns, bright),
+        "QADMAG": _dimming(columns, bright),
+    }
+
+
+def _offset(columns: Mapping[str, NDArray[np.generic]], bright: NDArray[np.bool_]) -> Finding:
+    """QADX: rms distance; its excess over a limit is judged on the squares, where noise adds up."""
+    dx, dy, error = (np.asarray(columns[name], np.float64)[bright] for name in ("dx", "dy", "shift_err"))
+    known = np.isfinite(dx) & np.isfinite(error)
+    if not known.any():
+        return UNMEASURED
+    square = dx[known] ** 2 + dy[known] ** 2
+    noise = 2.0 * error[known] ** 2
+    count = square.size
+    mean, expected = float(square.mean()), float(noise.mean())
+    # variance of the sum of two squared normal deviates about a true offset of the limit's size
+    limit = at.LIMITS["QADX"]
+    rms = math.sqrt(mean)
+
+    def broken(bound: float) -> bool:
+        spread = math.sqrt(float((noise**2 + 2.0 * bound**2 * noise).sum())) / count
+        return mean - bound**2 - expected > at.SIGNIFICANT * spread and rms > bound
+
+    state = "FAIL" if broken(limit.fails) else "WARN" if broken(limit.passes) else "PASS"
+    return Finding(rms, math.sqrt(expected / 2.0 / count), state)  # type: ignore[arg-type]
+
+
+def _dimming(columns: Mapping[str, NDArray[np.generic]], bright: NDArray[np.bool_]) -> Finding:
+    """QADMAG: median magnitude difference."""
+    before, after, error = (
+        np.asarray(columns[name], np.float64)[bright] for name in ("flux_in", "flux_out", "flux_err")
+    )
+    known = (before > 0) & (after > 0)
+    if not known.any():
+        return UNMEASURED
+    change = -2.5 * np.log10(after[known] / before[known])
+    # a source that is gone has no magnitude; it is counted by QANLOST
+    middle = float(np.median(change))
+    typical = float(np.median(error[known] / before[known]))
+    spread = (
+        1.0857 * typical * math.sqrt(math.pi / 2.0 / known.sum()) if known.sum() > 2 else 1.0857 * typical
+    )
+    return Finding(middle, spread, judge(abs(middle), spread, at.LIMITS["QADMAG"]))
+
+
+def rows_of(found: Catalog, pair: Pair) -> Rows:
+    """Make the ``SOURCES`` table: brightest first, in the units of the cutout, with sky positions."""
+    order = np.argsort(-np.nan_to_num(np.asarray(found.columns["snr_forced"], np.float64)), kind="stable")
+    columns = {name: values[order] for name, values in found.columns.items()}
+    ra, dec = sky_positions(pair.cutout, np.asarray(columns["x"]), np.asarray(columns["y"]))
+    columns |= {"id": np.arange(1, order.size + 1, dtype=np.int32), "ra": ra, "dec": dec}
+    for name in ("flux_in", "flux_out", "flux_err"):
+        columns[name] = np.asarray(columns[name]) * pair.noise.level
+    per_pixel = 1000.0 * (pair.cutout.pixel_scale.value or math.nan)
+    for name in ("dx", "dy"):
+        columns[name] = np.asarray(columns[name]) * per_pixel
+    units = {name: unit for name, (unit, _) in COLUMNS.items() if unit}
+    unit = pair.cutout.unit.value
+    if unit:
+        if pair.cutout.amplitude.value == "surface brightness":
+            unit = f"pix {unit}"
+        units |= dict.fromkeys(("flux_in", "flux_out", "flux_err"), unit)
+    return Rows({name: columns[name] for name in COLUMNS}, units, _descriptions())
+
+
+def empty_rows() -> Rows:
+    """Make a ``SOURCES`` table without rows."""
+    kinds = {"id": np.int32, "label": "U5", "verdict": "U8"}
+    columns = {name: np.zeros(0, kinds.get(name, np.float64)) for name in COLUMNS}
+    units = {name: unit for name, (unit, _) in COLUMNS.items() if unit}
+    return Rows(columns, units, _descriptions())
+
+
+def _descriptions() -> dict[str, str]:
+    return {name: meaning for name, (_, meaning) in COLUMNS.items()}

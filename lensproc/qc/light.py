@@ -1,0 +1,112 @@
+"""Take the lens's light away, so that point sources stand out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lensproc.qc.thresholds import RING
+
+Array = NDArray[np.float64]
+
+RING_SAMPLES = 24
+"""Pixels of the ring that enter its median: a ring of 1 to 1.6 FWHM holds about ten independent beams."""
+
+
+def subtract_light(image: Array, fwhm: float, center: tuple[float, float] | None) -> Array:
+    """Image less the azimuthal median about the lens, then less a ring median.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ny, nx)
+        Image without NaN.
+    fwhm : float
+        Of its PSF [px].
+    center : (float, float) or None
+        Zero-based (x, y) of the lens; None for a field without one.
+    """
+    if center is not None:
+        image = image - azimuthal_median(image, center)
+    return image - ring_median(image, RING[0] * fwhm, RING[1] * fwhm)
+
+
+def azimuthal_median(image: Array, center: tuple[float, float]) -> Array:
+    """Median in rings of one pixel about a centre, interpolated in radius, shape of `image`.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ny, nx)
+        Image without NaN.
+    center : (float, float)
+        Zero-based (x, y); may lie outside the image.
+    """
+    ny, nx = image.shape
+    radius = np.hypot(np.arange(nx) - center[0], (np.arange(ny) - center[1])[:, None])
+    label = (radius - radius.min()).astype(np.intp).ravel()
+    order = np.lexsort((image.ravel(), label))
+    counts = np.bincount(label)
+    starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
+    used = counts > 0
+    values = image.ravel()[order]
+    low, high = starts[used] + (counts[used] - 1) // 2, starts[used] + counts[used] // 2
+    medians = 0.5 * (values[low] + values[high])
+    radii = np.bincount(label, radius.ravel())[used] / counts[used]
+    return np.asarray(np.interp(radius, radii, medians))
+
+
+def ring_median(image: Array, inner: float, outer: float) -> Array:
+    """Median of a ring about each pixel, taken on a coarser grid and interpolated, shape of `image`.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ny, nx)
+        Image without NaN; beyond its edge it is mirrored.
+    inner, outer : float
+        Radii of the ring [px].
+    """
+    ny, nx = image.shape
+    step = max(1, int(inner / 3.0))
+    rows, columns = _ring_offsets(inner, outer)
+    at_y, at_x = _grid(ny, step), _grid(nx, step)
+    y = _mirror(at_y[:, None] + rows, ny)
+    x = _mirror(at_x[:, None] + columns, nx)
+    flat = image.astype(np.float32).ravel()
+    samples = flat[(y * nx)[:, None, :] + x[None, :, :]]
+    count = samples.shape[-1]
+    samples.partition((count - 1) // 2, axis=-1)
+    coarse = samples[..., (count - 1) // 2].astype(np.float64)
+    if step == 1:
+        return np.asarray(coarse)
+    return np.asarray(_interpolator(at_y, ny) @ coarse @ _interpolator(at_x, nx).T)
+
+
+def _ring_offsets(inner: float, outer: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    reach = math.ceil(outer)
+    rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    radius = np.hypot(rows, columns)
+    inside = (radius >= inner) & (radius <= outer)
+    rows, columns = rows[inside], columns[inside]
+    if rows.size > RING_SAMPLES:
+        order = np.argsort(np.arctan2(rows, columns), kind="stable")
+        chosen = order[(np.arange(RING_SAMPLES - 1) * rows.size) // (RING_SAMPLES - 1)]
+        rows, columns = rows[chosen], columns[chosen]
+    return rows, columns
+
+
+def _grid(side: int, step: int) -> NDArray[np.intp]:
+    return np.unique(np.append(np.arange(0, side, step), side - 1))
+
+
+def _mirror(index: NDArray[np.intp], side: int) -> NDArray[np.intp]:
+    period = max(1, 2 * (side - 1))
+    folded = np.abs(index) % period
+    return np.asarray(np.minimum(np.minimum(folded, period - folded), side - 1))
+
+
+def _interpolator(at: NDArray[np.intp], side: int) -> Array:
+    """Matrix that interpolates linearly from the grid `at` to all pixels."""
+    eye = np.eye(at.size)
+    pixels = np.arange(side)
+    return np.stack([np.interp(pixels, at, row) for row in eye], axis=1)

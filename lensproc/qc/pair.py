@@ -1,0 +1,148 @@
+"""Input and output side by side, in units of the input's noise: what every check starts from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lensproc.cutout import PSF, Cutout
+from lensproc.enhanced import Enhanced
+from lensproc.nn.forward import forward_image
+from lensproc.nn.psf import matching_kernel, output_psf_of
+from lensproc.qc.noise import Noise, fill_bad, measure_noise
+from lensproc.qc.thresholds import PSF_ERROR
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An input x, its enhanced image y and H y, all less the input's sky and in units of its noise level.
+
+    Parameters
+    ----------
+    cutout, image : Cutout
+        Input and output as they are.
+    scale : int
+        Output pixels per input pixel.
+    psf, psf_out : PSF or None
+        Of the input in input pixels, of the output in output pixels.
+    noise : Noise
+        Of the input.
+    x : ndarray, shape (ny, nx)
+        Input; bad pixels filled by their nearest neighbours.
+    y : ndarray, shape (scale ny, scale nx)
+        Output as surface brightness per input pixel, missing pixels filled likewise.
+    binned : ndarray, shape (ny, nx)
+        Mean of y over each input pixel.
+    hy : ndarray, shape (ny, nx), or None
+        H y; None where it needs a PSF that is not known.
+    judged : ndarray of bool, shape (ny, nx)
+        Pixels of which H y can be held against x: good, and not next to a bad pixel or the frame.
+    spread : ndarray, shape (ny, nx)
+        1σ of x - H y that an ideal output may have: noise, and the error of the PSF in H.
+    """
+
+    cutout: Cutout
+    image: Cutout
+    scale: int
+    psf: PSF | None
+    psf_out: PSF | None
+    noise: Noise
+    x: Array
+    y: Array
+    binned: Array
+    hy: Array | None
+    judged: NDArray[np.bool_]
+    spread: Array
+
+    @property
+    def center(self) -> tuple[float, float] | None:
+        """Zero-based (x, y) of the lens [input px]."""
+        return self.cutout.lens_center.value
+
+    @property
+    def back(self) -> Array:
+        """H y, or the binned output where H is not known."""
+        return self.binned if self.hy is None else self.hy
+
+
+def side_by_side(enhanced: Enhanced) -> Pair | None:
+    """Put input and output on one footing.
+
+    Returns
+    -------
+    Pair or None
+        None where the input has no noise to measure against, or no good pixel.
+
+    Raises
+    ------
+    ValueError
+        Where the output's shape is not the input's times the scale.
+    """
+    cutout, image, scale = enhanced.original, enhanced.image, round(enhanced.scale)
+    if image.shape != (cutout.shape[0] * scale, cutout.shape[1] * scale):
+        raise ValueError(f"output of {image.shape} is not {scale} times the input of {cutout.shape}")
+    psf = cutout.psf.value
+    noise = measure_noise(cutout, psf.fwhm if psf else None)
+    if noise is None:
+        return None
+    bad = cutout.bad
+    per_pixel = scale**2 if cutout.amplitude.value != "surface brightness" else 1
+    missing = ~np.isfinite(image.data)
+    fine = np.where(missing, 0.0, image.data.astype(np.float64)) * per_pixel
+    y = fill_bad((fine - noise.sky) / noise.level, missing)
+    # a bad pixel may hold any number: it must not leak into H, nor be judged
+    rough = bad & np.isfinite(cutout.data)
+    if rough.any():
+        y = fill_bad(y, missing | _blocks(rough, scale))
+    kernel: NDArray[np.float32] | None = None
+    known = psf is not None or enhanced.output_psf == "same"
+    if known:
+        kernel = matching_kernel(psf, enhanced.output_psf, scale)
+    binned = forward_image(y, None, scale, "surface brightness").astype(np.float64)
+    hy = binned
+    if kernel is not None:
+        hy = forward_image(y, kernel, scale, "surface brightness").astype(np.float64)
+    x = np.where(bad, 0.0, (np.where(bad, 0.0, cutout.data).astype(np.float64) - noise.sky) / noise.level)
+    return Pair(
+        cutout=cutout,
+        image=image,
+        scale=scale,
+        psf=psf,
+        psf_out=output_psf_of(psf, enhanced.output_psf, scale),
+        noise=noise,
+        x=fill_bad(x, bad),
+        y=y,
+        binned=binned,
+        hy=hy if known else None,
+        judged=_judged(bad, missing, scale, psf.fwhm if psf else 3.0),
+        spread=np.hypot(noise.sigma, _psf_error(psf, enhanced.output_psf) * np.maximum(hy, 0.0)),
+    )
+
+
+def _psf_error(psf: PSF | None, output_psf: object) -> float:
+    if output_psf == "same" or psf is None:
+        return 0.0
+    return PSF_ERROR["width" if psf.image is None else "image"]
+
+
+def _blocks(plane: NDArray[np.bool_], scale: int) -> NDArray[np.bool_]:
+    return plane.repeat(scale, 0).repeat(scale, 1)
+
+
+def _judged(bad: NDArray[np.bool_], missing: NDArray[np.bool_], scale: int, fwhm: float) -> NDArray[np.bool_]:
+    ny, nx = bad.shape
+    margin = min(math.ceil(fwhm), min(ny, nx) // 8)
+    judged = np.zeros(bad.shape, bool)
+    judged[margin : ny - margin, margin : nx - margin] = True
+    out = bad | missing.reshape(ny, scale, nx, scale).any((1, 3))
+    if out.any():
+        from scipy.ndimage import maximum_filter
+
+        out = maximum_filter(out, 2 * math.ceil(fwhm / 2.0) + 1, mode="constant")
+        judged &= ~out
+    return judged

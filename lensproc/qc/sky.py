@@ -1,0 +1,93 @@
+"""Sky positions of pixels; the only place of the checks where a WCS is built."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lensproc.cutout import Cutout
+
+if TYPE_CHECKING:
+    from astropy.io.fits import Header
+
+Array = NDArray[np.float64]
+
+_PLAIN = ("CTYPE", "CRVAL", "CRPIX", "CDELT", "CUNIT", "CROTA")
+_MATRIX = tuple(f"{kind}{i}_{j}" for kind in ("CD", "PC") for i in (1, 2) for j in (1, 2))
+
+
+def sky_positions(cutout: Cutout, x: Array, y: Array) -> tuple[Array, Array]:
+    """Right ascension and declination of pixels.
+
+    Parameters
+    ----------
+    cutout : Cutout
+        Whose header and look-up tables hold the WCS.
+    x, y : ndarray, shape (n,)
+        Zero-based positions [px].
+
+    Returns
+    -------
+    ra, dec : ndarray, shape (n,)
+        ICRS [deg] (a header in another equatorial frame is not turned; galactic and ecliptic ones are); NaN where
+        the header has no celestial WCS.
+    """
+    nothing = np.full(x.size, np.nan), np.full(x.size, np.nan)
+    if x.size == 0:
+        return nothing
+    wcs = celestial_wcs(cutout)
+    if wcs is None:
+        return nothing
+    first, second = (np.asarray(axis, np.float64) for axis in wcs.all_pix2world(x, y, 0))
+    if wcs.wcs.lng == 1:
+        first, second = second, first
+    if str(wcs.wcs.lngtyp).strip() != "RA":
+        frame = wcs.pixel_to_world(x, y).icrs
+        return np.asarray(frame.ra.deg), np.asarray(frame.dec.deg)
+    return first, second
+
+
+def celestial_wcs(cutout: Cutout) -> Any:
+    """``astropy.wcs.WCS`` of a cutout with its look-up tables; None where the header has no celestial one.
+
+    Notes
+    -----
+    An undistorted tangential projection is built from its dozen cards alone: parsing a whole survey header (some
+    have 33,000 cards) takes many times longer.
+    """
+    header = cutout.header
+    kind = str(header.get("CTYPE1", "")).strip()
+    if not kind:
+        return None
+    from astropy.io import fits
+    from astropy.wcs import WCS, FITSFixedWarning, InconsistentAxisTypesError, WcsError
+
+    plain = (
+        kind.endswith("-TAN") and not cutout.distortion and "CPDIS1" not in header and "PV1_1" not in header
+    )
+    tables = [fits.ImageHDU(table.data, table.header) for table in cutout.distortion]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        try:
+            if plain:
+                wcs = WCS(_reduced(header), naxis=2)
+            else:
+                wcs = WCS(header, fobj=fits.HDUList([fits.PrimaryHDU(), *tables]), naxis=2)
+        except (WcsError, InconsistentAxisTypesError, ValueError, KeyError, TypeError):
+            # what the reader could not use either: it has warned of it, and sky columns stay empty
+            return None
+    return wcs if wcs.has_celestial else None
+
+
+def _reduced(header: Header) -> Header:
+    from astropy.io.fits import Header
+
+    reduced = Header()
+    names = [f"{name}{i}" for name in _PLAIN for i in (1, 2)]
+    for name in [*names, *_MATRIX, "RADESYS", "EQUINOX", "LONPOLE", "LATPOLE"]:
+        if name in header:
+            reduced[name] = header[name]
+    return reduced

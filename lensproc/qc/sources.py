@@ -1,0 +1,194 @@
+"""Find point sources beside and on a lens: the recipe of ``docs/quality.md``."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lensproc.nn.psf import SIGMA_PER_FWHM
+from lensproc.qc import thresholds as at
+from lensproc.qc.light import subtract_light
+
+Array = NDArray[np.float64]
+
+SMALLEST_FWHM = 2.0
+"""Width of the finder's kernel for images whose PSF is narrower, as deconvolved ones are [px]."""
+
+MOST_CANDIDATES = 1000
+"""In a field with more, the brightest are taken."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Point-like peaks of one image.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (n,)
+        Zero-based positions [px of the image searched].
+    response : ndarray, shape (n,)
+        Height of the matched filter at the peak, in the unit of the image.
+    blobness : ndarray, shape (n,)
+        Smaller over larger curvature of the peak at the scale of the PSF, 0 to 1.
+    """
+
+    x: Array
+    y: Array
+    response: Array
+    blobness: Array
+
+    def __len__(self) -> int:
+        return self.x.size
+
+    def to_input(self, scale: int) -> Candidates:
+        """Return the same candidates with positions in input pixels (pixel edges aligned)."""
+        return Candidates(
+            (self.x + 0.5) / scale - 0.5, (self.y + 0.5) / scale - 0.5, self.response, self.blobness
+        )
+
+
+def no_candidates() -> Candidates:
+    """Candidates of an image without any."""
+    return Candidates(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0))
+
+
+def finder_fwhm(fwhm: float) -> float:
+    """Width of the finder's kernel for an image whose PSF has this FWHM [px]."""
+    return max(fwhm, SMALLEST_FWHM)
+
+
+def finder_kernel(fwhm: float) -> Array:
+    """Kernel of the finder: a Gaussian of zero sum that gives the height of a star when correlated with it."""
+    return np.asarray(_finder(0.0, fwhm).kernel.data)
+
+
+def _finder(threshold: float | Array, fwhm: float):  # type: ignore[no-untyped-def]
+    from photutils.detection import DAOStarFinder
+
+    fwhm = finder_fwhm(fwhm)
+    return DAOStarFinder(
+        threshold=threshold,
+        fwhm=fwhm,
+        sigma_radius=at.SIGMA_RADIUS,
+        min_separation=at.SEPARATION * fwhm,
+        scale_threshold=False,
+        sharpness_range=at.SHARPNESS,
+        roundness_range=at.ROUNDNESS,
+        n_brightest=MOST_CANDIDATES,
+    )
+
+
+def find_sources(
+    image: Array,
+    fwhm: float,
+    threshold: Array,
+    center: tuple[float, float] | None = None,
+    scale: int = 1,
+    excluded: NDArray[np.bool_] | None = None,
+) -> Candidates:
+    """Find point-like peaks.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ny, nx)
+        Image without NaN.
+    fwhm : float
+        Of its PSF [px of the image].
+    threshold : ndarray, shape (ny, nx)
+        Smallest height of a peak in the matched filter, in the unit of the image.
+    center : (float, float) or None
+        Zero-based (x, y) of the lens [px of the image].
+    scale : int
+        Pixels of the image per input pixel: the border is counted in input pixels.
+    excluded : ndarray of bool, shape (ny, nx), optional
+        Pixels on which no source is looked for.
+    """
+    ny, nx = image.shape
+    residual = subtract_light(image, finder_fwhm(fwhm), center)
+    return pick_peaks(residual, fwhm, threshold, border_of((ny // scale, nx // scale)) * scale, excluded)
+
+
+def pick_peaks(
+    residual: Array,
+    fwhm: float,
+    threshold: Array,
+    border: int,
+    excluded: NDArray[np.bool_] | None = None,
+) -> Candidates:
+    """Peaks of an image that is free of light; see `find_sources` for the parameters."""
+    from photutils.utils.exceptions import NoDetectionsWarning
+
+    ny, nx = residual.shape
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)
+        table = _finder(threshold, fwhm).find_stars(residual, mask=excluded)
+    if table is None:
+        return no_candidates()
+    x, y = np.asarray(table["x_centroid"]), np.asarray(table["y_centroid"])
+    inside = (x >= border) & (x <= nx - 1 - border) & (y >= border) & (y <= ny - 1 - border)
+    x, y = x[inside], y[inside]
+    height = np.asarray(table["daofind_mag"])[inside]
+    # daofind_mag is the peak of the matched filter over the threshold at the pixel of the peak, as a magnitude
+    rows = np.clip(np.rint(y).astype(np.intp), 0, ny - 1)
+    columns = np.clip(np.rint(x).astype(np.intp), 0, nx - 1)
+    response = threshold[rows, columns] * 10.0 ** (-0.4 * height)
+    return Candidates(x, y, response, blobness(residual, x, y, finder_fwhm(fwhm)))
+
+
+def border_of(shape: tuple[int, int]) -> int:
+    """Width of the border in which no source is looked for [input px]."""
+    return min(at.BORDER, min(shape) // 8)
+
+
+def blobness(image: Array, x: Array, y: Array, fwhm: float) -> Array:
+    """Smaller over larger curvature at positions, from the Hessian at the scale of the PSF.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ny, nx)
+        Image without NaN.
+    x, y : ndarray, shape (n,)
+        Zero-based positions, taken to the nearest pixel.
+    fwhm : float
+        Scale of the second derivatives [px].
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        1 for a round peak, near 0 on a ridge, 0 where the image does not bend down both ways.
+
+    Notes
+    -----
+    The Hessian of the image smoothed by a Gaussian of the PSF's width, as ``skimage.feature.hessian_matrix``,
+    evaluated at the positions only.
+    """
+    if x.size == 0:
+        return np.zeros(0)
+    sigma = fwhm * SIGMA_PER_FWHM
+    half = math.ceil(3.0 * sigma)
+    t = np.arange(-half, half + 1)
+    flat = np.exp(-0.5 * (t / sigma) ** 2)
+    flat /= flat.sum()
+    slope, bend = -t / sigma**2 * flat, (t**2 / sigma**4 - 1.0 / sigma**2) * flat
+    padded = np.pad(image, half, mode="edge")
+    rows = np.clip(np.rint(y).astype(np.intp), 0, image.shape[0] - 1)[:, None, None] + (t + half)[:, None]
+    columns = np.clip(np.rint(x).astype(np.intp), 0, image.shape[1] - 1)[:, None, None] + (t + half)
+    windows = padded[rows, columns]
+    xx = np.einsum("nyx,y,x->n", windows, flat, bend)
+    yy = np.einsum("nyx,y,x->n", windows, bend, flat)
+    xy = np.einsum("nyx,y,x->n", windows, slope, slope)
+    middle, spread = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
+    strong, weak = middle - spread, middle + spread
+    ratio = np.divide(weak, strong, out=np.zeros_like(weak), where=strong < 0)
+    return np.clip(np.where(weak < 0, ratio, 0.0), 0.0, 1.0)
+
+
+def label_of(value: float) -> str:
+    """POINT, KNOT or ARC."""
+    if value >= at.POINT_BLOBNESS:
+        return "POINT"
+    return "KNOT" if value >= at.KNOT_BLOBNESS else "ARC"

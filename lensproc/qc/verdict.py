@@ -1,0 +1,134 @@
+"""From numbers to words: does a quantity pass, and what became of a source."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from lensproc.qc import thresholds as at
+from lensproc.qc.thresholds import Limit
+
+State = Literal["PASS", "WARN", "FAIL", "NONE"]
+"""NONE: not measured, or only told."""
+
+Verdict = Literal["MATCHED", "RESOLVED", "AMBIG", "HALLUC", "LOST"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A measured quantity and whether it passes.
+
+    Parameters
+    ----------
+    value : float, int or None
+        None where it could not be measured.
+    error : float or None
+        1σ photon error that the input allows.
+    state : str
+        ``PASS``, ``WARN``, ``FAIL`` or ``NONE``.
+    """
+
+    value: float | int | None
+    error: float | None = None
+    state: State = "NONE"
+
+
+UNMEASURED = Finding(None)
+
+
+def judge(size: float, error: float, limit: Limit) -> State:
+    """Judge the size of a quantity.
+
+    Parameters
+    ----------
+    size : float
+        Its absolute value, or its excess where only that counts.
+    error : float
+        Its 1σ photon error.
+    limit : Limit
+        A limit counts as broken only where the excess over it is above 3σ.
+    """
+    if size > limit.fails and size - limit.fails > at.SIGNIFICANT * error:
+        return "FAIL"
+    if size > limit.passes and size - limit.passes > at.SIGNIFICANT * error:
+        return "WARN"
+    return "PASS"
+
+
+def judge_flux(percent: float, error: float) -> State:
+    """Judge QAFLX, whose limits count from zero: below 1 % or 2σ passes, above 3 % and 3σ fails."""
+    limit, size = at.LIMITS["QAFLX"], abs(percent)
+    if size < limit.passes or size < 2.0 * error:
+        return "PASS"
+    return "FAIL" if size > limit.fails and size > at.SIGNIFICANT * error else "WARN"
+
+
+def judge_chi2(chi2: float, error: float) -> State:
+    """Judge QACHI2: two-sided, but noise that was copied is a warning only."""
+    low, high = at.CHI2_PASSES
+    if chi2 > at.CHI2_FAILS and chi2 - at.CHI2_FAILS > at.SIGNIFICANT * error:
+        return "FAIL"
+    outside = max(chi2 - high, low - chi2)
+    return "WARN" if chi2 < at.CHI2_COPIED or outside > at.SIGNIFICANT * error else "PASS"
+
+
+def judge_chance(chance: float) -> State:
+    """Judge QACHIP by the chance of its peak."""
+    if chance < at.CHIP_FAILS:
+        return "FAIL"
+    return "PASS" if chance > at.CHIP_PASSES else "WARN"
+
+
+def verdict_of_new(
+    snr_forced: float,
+    flux_in: float,
+    flux_out: float,
+    flux_error: float,
+    claims_pair: bool,
+    dchi2_pair: float,
+    has_psf_image: bool,
+) -> Verdict:
+    """Judge a candidate of the output that the input's candidates do not hold.
+
+    Parameters
+    ----------
+    snr_forced : float
+        Forced flux on the input over its error; NaN where it cannot be measured.
+    flux_in, flux_out, flux_error : float
+        Forced flux on x and on H y, and the error of the former.
+    claims_pair : bool
+        True where it stands so near to another source that two are claimed where the input shows one.
+    dchi2_pair : float
+        Δχ² of two PSFs against one on the input; NaN where not measured.
+    has_psf_image : bool
+        True where the PSF is an image, and not a width only.
+    """
+    if math.isnan(snr_forced):
+        return "AMBIG"
+    if snr_forced < at.UNSUPPORTED_SNR and flux_out - flux_in > at.SIGNIFICANT * flux_error:
+        return "HALLUC"
+    if snr_forced < at.SUPPORTED_SNR:
+        return "AMBIG"
+    if claims_pair and not (has_psf_image and dchi2_pair > at.PAIR_DCHI2):
+        return "AMBIG"
+    return "RESOLVED"
+
+
+def is_lost(snr_in: float, flux_in: float, flux_out: float, flux_error: float) -> bool:
+    """Tell whether a source of the input is gone: SNR of 7 or more, and its forced flux missing in H y."""
+    missing = flux_in - flux_out
+    return snr_in >= at.LOST_SNR and missing > max(at.LOST_FLUX * flux_in, at.SIGNIFICANT * flux_error)
+
+
+def overall(states: Iterable[State], psf_known: bool, n_sources: int | None) -> str:
+    """QASTAT: FAIL, WARN, UNKNOWN (no PSF), NOSRC (no source in the field), PASS: the first that applies."""
+    seen = set(states)
+    if "FAIL" in seen:
+        return "FAIL"
+    if "WARN" in seen:
+        return "WARN"
+    if not psf_known or n_sources is None:
+        return "UNKNOWN"
+    return "PASS" if n_sources else "NOSRC"
