@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
+import re
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
@@ -151,6 +154,7 @@ class Registry:
         self.records[self.records.index(record)] = broken
         for stage_id in record.stages:
             self.manifests.pop(stage_id, None)
+            self.packages.pop(stage_id, None)
         self.manager.unregister(name=record.name)
 
 
@@ -206,19 +210,24 @@ def _load(registry: Registry, point: EntryPoint) -> PluginRecord:
     if blocked is not None and point.name in blocked:
         return PluginRecord(point.name, package, "BLOCKED", "named in LENSPROC_DISABLE_PLUGINS")
     manifests: list[Manifest] = []
+    registered = False
     try:
-        plugin = point.load()
+        plugin = _import(point)
         _check_api(getattr(plugin, "lensproc_api", None), f"module {point.value}")
+        if registry.manager.has_plugin(point.name):
+            raise PluginError(f"another package already has an entry point named {point.name!r}")
+        registered = True
         registry.manager.register(plugin, point.name)
+        _check_hooks(registry.manager, plugin)
         caller = registry.manager.subset_hook_caller(
             "lensproc_register_stages",
             remove_plugins=[p for p in registry.manager.get_plugins() if p is not plugin],
         )
         caller(register=manifests.append)
-        for manifest in manifests:
-            _check_new(registry, manifest)
-    except Exception as error:
-        if registry.manager.has_plugin(point.name):
+        for i, manifest in enumerate(manifests):
+            _check_new(registry, manifest, manifests[:i])
+    except (Exception, SystemExit) as error:  # a module that calls sys.exit() must not end the command
+        if registered and registry.manager.has_plugin(point.name):
             registry.manager.unregister(name=point.name)
         reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
         return PluginRecord(point.name, package, "BROKEN", reason, traceback.format_exc())
@@ -226,6 +235,34 @@ def _load(registry: Registry, point: EntryPoint) -> PluginRecord:
         registry.manifests[manifest.id] = manifest
         registry.packages[manifest.id] = package
     return PluginRecord(point.name, package, "OK", stages=tuple(m.id for m in manifests))
+
+
+def _import(point: EntryPoint) -> Any:
+    """Import a plugin; where that fails because it wants another contract, say so instead."""
+    try:
+        return point.load()
+    except Exception:
+        api = _api_literal(point.module)
+        if api is not None:
+            _check_api(api, f"module {point.value}")
+        raise
+
+
+def _api_literal(module: str) -> int | None:
+    """Read ``lensproc_api = N`` from the source of a module that cannot be imported."""
+    spec = importlib.util.find_spec(module) if "." not in module else None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    found = re.search(r"^lensproc_api\s*(?::\s*int\s*)?=\s*(\d+)", Path(spec.origin).read_text("utf-8"), re.M)
+    return int(found.group(1)) if found else None
+
+
+def _check_hooks(manager: pluggy.PluginManager, plugin: object) -> None:
+    """Refuse an implementation of a hook that does not exist, which would never be called."""
+    for caller in manager.get_hookcallers(plugin) or []:
+        optional = all(impl.optionalhook for impl in caller.get_hookimpls() if impl.plugin is plugin)
+        if not caller.has_spec() and not optional:
+            raise PluginError(f"there is no hook called {caller.name}", remedy="docs/plugins.md lists them")
 
 
 def _check_api(api: object, where: str) -> None:
@@ -237,9 +274,11 @@ def _check_api(api: object, where: str) -> None:
         raise PluginError(f"{where} is written for contract {api}, {newer} than {API}", remedy=remedy)
 
 
-def _check_new(registry: Registry, manifest: Manifest) -> None:
+def _check_new(registry: Registry, manifest: Manifest, earlier: Sequence[Manifest]) -> None:
     if not isinstance(manifest, Manifest):
         raise PluginError(f"register() got {type(manifest).__name__}, expected a Manifest")
     _check_api(manifest.api, f"stage {manifest.id}")
+    if manifest.id in {one.id for one in earlier}:
+        raise PluginError(f"stage {manifest.id} is registered twice by this plugin")
     if manifest.id in registry.packages:
         raise PluginError(f"stage {manifest.id} is already registered by {registry.packages[manifest.id]}")
