@@ -1,0 +1,36 @@
+"""FITS layouts of surveys: one module per layout, each with ``hdulist(simulated)``."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from lensproc.errors import UsageError
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+
+    from lensproc.simulate.image import Simulated
+
+LAYOUTS = ("plain", "hsc", "des", "euclid", "hst", "jwst")
+"""Names of the layouts; each is a module of this package."""
+
+
+def hdulist(sim: Simulated) -> fits.HDUList:
+    """Lay the cutout out as the survey that the recipe imitates would deliver it.
+
+    Raises
+    ------
+    UsageError
+        For an instrument with an unknown layout, or one that needs a variance its instrument does not give.
+    """
+    camera = sim.recipe.instrument
+    if camera.layout not in LAYOUTS:
+        raise UsageError(
+            f"instrument {camera.name}: no layout {camera.layout!r}", remedy=f"there are {', '.join(LAYOUTS)}"
+        )
+    if camera.layout != "plain" and sim.exposure.variance is None:
+        raise UsageError(f"instrument {camera.name}: layout {camera.layout} states a variance, it has none")
+    module = importlib.import_module(f"lensproc.simulate.layouts.{camera.layout}")
+    result: fits.HDUList = module.hdulist(sim)
+    return result
