@@ -1,0 +1,304 @@
+"""FITS bytes from header cards and arrays, with checksums.
+
+astropy builds and verifies a Python object per card and per column, which takes longer than everything else that
+happens to a small cutout. The layouts written here are few and fixed, so their bytes are put together directly;
+the tests have astropy and fitsverify read them back.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lensproc.enhanced import Rows, Scalar
+
+BLOCK = 2880
+_LETTERS = str.maketrans(
+    {
+        "σ": "sigma",
+        "χ": "chi",
+        "Δ": "Delta",
+        "θ": "theta",
+        "″": "arcsec",
+        "×": "x",
+        "–": "-",
+        "²": "^2",
+        "°": "deg",
+        "→": "->",
+        "≥": ">=",
+        "≤": "<=",
+        "µ": "u",
+        "μ": "mu",
+        "’": "'",
+        "…": "...",
+    }
+)
+
+
+def ascii_text(text: str) -> str:
+    """Return text in printable ASCII, the only letters that FITS allows; the rest becomes ``?``."""
+    if text.isascii() and text.isprintable():
+        return text
+    plain = unicodedata.normalize("NFKD", text.translate(_LETTERS))
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    return "".join(c if " " <= c <= "~" else "?" if c not in "\n\t\r" else " " for c in plain)
+
+
+def card(keyword: str, value: Scalar, comment: str = "") -> str:
+    """Write one header card in fixed format (FITS 4.0, section 4.2), 80 characters or a multiple of it.
+
+    Parameters
+    ----------
+    keyword : str
+        At most 8 characters.
+    value : float, int, str, bool or None
+        None, and a float that is not finite, give an undefined value.
+    comment : str
+        Cut where the card is full.
+
+    Examples
+    --------
+    >>> card("LPSCALE", 2.0, "output pixels per input pixel").rstrip()
+    'LPSCALE =                  2.0 / output pixels per input pixel'
+    """
+    text = _value_text(value)
+    if len(text) > 70:
+        from astropy.io.fits import Card
+
+        return str(Card(keyword, ascii_text(str(value))).image)  # CONTINUE convention, section 4.2.1.2
+    line = f"{keyword:<8}= {text}"
+    if comment and len(line) < 74:
+        line = f"{line} / {ascii_text(comment)}"[:80]
+    return line.ljust(80)
+
+
+def _value_text(value: Scalar) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        quoted = ascii_text(value).replace("'", "''")
+        text = f"'{quoted:<8}'"
+        return text if len(text) > 70 else f"{text:<20}"
+    if isinstance(value, bool | np.bool_):
+        return f"{'T' if value else 'F':>20}"
+    if isinstance(value, int | np.integer):
+        return f"{int(value):>20}"
+    number = float(value)
+    if not math.isfinite(number):
+        return ""
+    text = repr(number).upper()
+    if "E" in text and "." not in text:
+        text = text.replace("E", ".0E")
+    return f"{text:>20}"
+
+
+def history(text: str, keyword: str = "HISTORY") -> str:
+    """Write a HISTORY (or COMMENT) line, on several cards where it is long."""
+    plain = ascii_text(text)
+    parts = [plain[i : i + 72] for i in range(0, len(plain), 72)] or [""]
+    return "".join(f"{keyword:<8}{part:<72}" for part in parts)
+
+
+def datasum(data: bytes) -> int:
+    """32-bit ones' complement sum of big-endian words (FITS 4.0, appendix J)."""
+    total = int(np.frombuffer(data, ">u4").sum(dtype=np.uint64))
+    return _fold(total)
+
+
+def _fold(total: int) -> int:
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total
+
+
+_PUNCTUATION = frozenset([*range(0x3A, 0x41), *range(0x5B, 0x61)])
+
+
+def encode_checksum(total: int) -> str:
+    """Encode a sum's complement in 16 letters and digits (FITS 4.0, appendix J.2)."""
+    value = 0xFFFFFFFF - total
+    letters = [0] * 16
+    for i in range(4):
+        byte = value >> (24 - 8 * i) & 0xFF
+        quarters = [byte // 4 + 0x30 + byte % 4, *[byte // 4 + 0x30] * 3]
+        while any(q in _PUNCTUATION for q in quarters):
+            for j in (0, 2):
+                if quarters[j] in _PUNCTUATION or quarters[j + 1] in _PUNCTUATION:
+                    quarters[j] += 1
+                    quarters[j + 1] -= 1
+        for j in range(4):
+            letters[4 * j + i] = quarters[j]
+    return "".join(map(chr, letters[-1:] + letters[:-1]))
+
+
+def hdu_bytes(cards: str, data: bytes = b"", fill: bytes = b"\0") -> bytes:
+    """Join header cards and data to an HDU with DATASUM and CHECKSUM, padded to blocks.
+
+    Parameters
+    ----------
+    cards : str
+        Header cards, 80 characters each, without END.
+    data : bytes
+        Big-endian data.
+    fill : bytes
+        What the last data block is filled with.
+    """
+    body = data + fill * (-len(data) % BLOCK)
+    data_sum = datasum(body) if body else 0
+    head = cards + card("DATASUM", str(data_sum), "data unit checksum")
+    zero = "CHECKSUM= '0000000000000000'   / HDU checksum".ljust(80)
+    whole = f"{head}{zero}END"
+    header = whole.ljust(-(-len(whole) // BLOCK) * BLOCK).encode("ascii")
+    total = _fold(datasum(header) + data_sum)
+    place = len(head) + 11
+    return b"".join((header[:place], encode_checksum(total).encode(), header[place + 16 :], body))
+
+
+def image_bytes(
+    data: NDArray[Any], cards: str, name: str, unit: str | None = None, description: str = ""
+) -> bytes:
+    """Write an image extension; float32 as it is, uint32 by the BZERO convention (FITS 4.0, section 5.2.5).
+
+    Parameters
+    ----------
+    data : ndarray, shape (..., ny, nx), float32 or uint32
+        Pixels.
+    cards : str
+        Further header cards.
+    name : str
+        EXTNAME.
+    unit : str, optional
+        BUNIT.
+    description : str
+        Comment of EXTNAME.
+    """
+    unsigned = data.dtype == np.uint32
+    head = [
+        card("XTENSION", "IMAGE", "image extension"),
+        card("BITPIX", 32 if unsigned else -32, "bits per pixel"),
+        card("NAXIS", data.ndim, "number of axes"),
+        *(card(f"NAXIS{i}", side) for i, side in enumerate(reversed(data.shape), start=1)),
+        card("PCOUNT", 0),
+        card("GCOUNT", 1),
+        card("EXTNAME", name, description),
+    ]
+    if unsigned:
+        head += [card("BZERO", 2147483648, "unsigned integers"), card("BSCALE", 1)]
+        stored = (data ^ np.uint32(0x80000000)).view(np.int32).astype(">i4")
+    else:
+        stored = np.asarray(data, np.float32).astype(">f4")
+    if unit is not None:
+        head.append(card("BUNIT", unit))
+    return hdu_bytes("".join(head) + cards, stored.tobytes())
+
+
+_CODES = {"f8": "D", "f4": "E", "i8": "K", "i4": "J", "i2": "I", "u1": "B"}
+
+
+def table_bytes(rows: Rows, name: str, description: str = "") -> bytes:
+    """Write a binary table extension with fixed-width columns (FITS 4.0, section 7.3).
+
+    Raises
+    ------
+    TypeError
+        For a column of a type that has no FITS code.
+    """
+    columns = {key: _table_column(np.asarray(values)) for key, values in rows.columns.items()}
+    dtype = np.dtype([(key, stored.dtype, stored.shape[1:]) for key, (stored, _) in columns.items()])
+    table = np.zeros(len(rows), dtype)
+    for key, (stored, _) in columns.items():
+        table[key] = stored
+    cards = _table_cards(
+        tuple(columns),
+        tuple(form for _, form in columns.values()),
+        tuple(rows.units.get(key, "") for key in columns),
+        tuple(rows.descriptions.get(key, "") for key in columns),
+        dtype.itemsize,
+        len(rows),
+        name,
+        description,
+    )
+    return hdu_bytes(cards, table.tobytes())
+
+
+def _table_column(values: NDArray[Any]) -> tuple[NDArray[Any], str]:
+    """Return a column as it is stored, and its TFORM."""
+    if values.dtype.kind in "UO":
+        texts = [ascii_text(str(value)) for value in values.ravel().tolist()]
+        width = max((len(text) for text in texts), default=1) or 1
+        return np.array(texts, f"S{width}").reshape(values.shape), f"{width}A"
+    repeat = int(np.prod(values.shape[1:], dtype=int)) if values.ndim > 1 else 1
+    prefix = str(repeat) if repeat != 1 else ""
+    if values.dtype.kind == "b":
+        return np.where(values, ord("T"), ord("F")).astype(np.uint8), f"{prefix}L"
+    if values.dtype.kind == "u" and values.dtype.itemsize > 1:
+        values = values.astype(np.int64)
+    kind = values.dtype.str[1:]
+    if kind not in _CODES:
+        raise TypeError(f"a FITS table cannot hold a column of type {values.dtype}")
+    return values.astype(values.dtype.newbyteorder(">")), f"{prefix}{_CODES[kind]}"
+
+
+@lru_cache(maxsize=256)
+def _table_cards(
+    names: tuple[str, ...],
+    formats: tuple[str, ...],
+    units: tuple[str, ...],
+    descriptions: tuple[str, ...],
+    width: int,
+    count: int,
+    name: str,
+    description: str,
+) -> str:
+    cards = [
+        card("XTENSION", "BINTABLE", "binary table extension"),
+        card("BITPIX", 8),
+        card("NAXIS", 2),
+        card("NAXIS1", width, "bytes per row"),
+        card("NAXIS2", count, "rows"),
+        card("PCOUNT", 0),
+        card("GCOUNT", 1),
+        card("TFIELDS", len(names), "columns"),
+        card("EXTNAME", name, description),
+    ]
+    for i, (key, form, unit, text) in enumerate(
+        zip(names, formats, units, descriptions, strict=True), start=1
+    ):
+        cards += [card(f"TTYPE{i}", key, text), card(f"TFORM{i}", form)]
+        if unit:
+            cards.append(card(f"TUNIT{i}", unit))
+    return "".join(cards)
+
+
+def join_cards(items: Iterable[tuple[str, Scalar, str]]) -> str:
+    """Write several (keyword, value, comment) cards."""
+    return "".join(card(*item) for item in items)
+
+
+def value_cards(values: Mapping[str, Any], names: Sequence[str] | None = None) -> str:
+    """Write `Value` objects as cards by keyword, each with its error under the keyword's error name."""
+    cards = []
+    for keyword in names if names is not None else values:
+        value = values[keyword]
+        unit = f"[{value.unit}] " if value.unit else ""
+        cards.append(card(keyword, value.value, unit + value.description))
+        if value.error is not None:
+            cards.append(card(error_keyword(keyword), value.error, f"{unit}1 sigma error of {keyword}"))
+    return "".join(cards)
+
+
+def error_keyword(keyword: str) -> str:
+    """Keyword of a value's error: LP becomes LE, and other names get E_ before their first six letters.
+
+    Examples
+    --------
+    >>> error_keyword("LPTHETAE"), error_keyword("MYVALUE")
+    ('LETHETAE', 'E_MYVALU')
+    """
+    return f"LE{keyword[2:]}" if keyword.startswith("LP") else f"E_{keyword[:6]}"
