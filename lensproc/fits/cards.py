@@ -10,8 +10,8 @@ from lensproc.fits.serialise import ascii_text, card, history
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
-_STRUCTURE = frozenset(
-    [
+_STRUCTURE = {
+    *(
         "SIMPLE",
         "XTENSION",
         "BITPIX",
@@ -23,10 +23,10 @@ _STRUCTURE = frozenset(
         "TFIELDS",
         "BLOCKED",
         "END",
-    ]
-    + ["EXTNAME", "EXTVER", "EXTLEVEL", "INHERIT", "BUNIT", "CHECKSUM", "DATASUM", "ZHECKSUM", "ZDATASUM"]
-    + ["BSCALE", "BZERO", "BLANK", "ZBLANK", "BSOFTEN", "BOFFSET", "DATAMIN", "DATAMAX"]
-)
+    ),
+    *("EXTNAME", "EXTVER", "EXTLEVEL", "INHERIT", "BUNIT", "CHECKSUM", "DATASUM", "ZHECKSUM", "ZDATASUM"),
+    *("BSCALE", "BZERO", "BLANK", "ZBLANK", "BSOFTEN", "BOFFSET", "DATAMIN", "DATAMAX", "LONGSTRN"),
+}
 """Cards that the writer makes anew, that describe how the input was stored, or that are no longer true."""
 _STRUCTURE_PATTERN = re.compile(
     r"NAXIS\d+|LP[A-Z0-9]*|Q[A][A-Z0-9]+|DQBIT\d\d|Z(IMAGE|TENSION|CMPTYPE|BITPIX|NAXIS\d*|TILE\d+)"

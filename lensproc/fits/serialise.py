@@ -151,6 +151,8 @@ def hdu_bytes(cards: str, data: bytes = b"", fill: bytes = b"\0") -> bytes:
     """
     body = data + fill * (-len(data) % BLOCK)
     data_sum = datasum(body) if body else 0
+    if "CONTINUE  '" in cards and "LONGSTRN=" not in cards:
+        cards += card("LONGSTRN", "OGIP 1.0", "long strings go on in CONTINUE cards")
     head = cards + card("DATASUM", str(data_sum), "data unit checksum")
     zero = "CHECKSUM= '0000000000000000'   / HDU checksum".ljust(80)
     whole = f"{head}{zero}END"
