@@ -33,6 +33,4 @@ def rescale_distortion(cards: Cards, scale: Scale) -> list[str]:
                 "(only 'Lookup' can)",
                 remedy="remove the card and its records, or fit SIP to it, if its shift of the sky may be lost",
             )
-    if cards.drop("AXISCORR") | cards.drop("D2IMEXT"):
-        return ["AXISCORR, D2IMEXT: the old form of the detector-to-image table has no place on another grid"]
     return []

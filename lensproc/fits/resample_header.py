@@ -96,14 +96,14 @@ def resample_tables(
     scale : float or tuple of (float, float)
         Output pixels per input pixel; a tuple is (s_x, s_y).
     header : astropy.io.fits.Header, optional
-        Header of the image, whose ``DPj.EXTVER`` and ``D2IMj.EXTVER`` say which axis each table shifts. Needed only
-        where s_x and s_y differ.
+        Header of the image, whose ``DPj.EXTVER`` and ``D2IMj.EXTVER`` (or AXISCORR) say which axis each table
+        shifts. Needed only where s_x and s_y differ.
 
     Returns
     -------
     tuple of DistortionTable
-        The grid of each table is moved and stretched (CRVAL, CDELT), its offsets are multiplied by the scale of the
-        axis that they shift.
+        The grid of each table is moved and stretched (CRVAL, CDELT), its offsets are multiplied by the scale of
+        the axis that they shift.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def resample_tables(
 def _resample_table(table: DistortionTable, scale: Scale, header: Header | None) -> DistortionTable:
     stretch = scale.x if scale.isotropic else scale[_axis_of(table, header)]
     placed = table.header.copy()
-    for axis in (1, 2):
+    for axis in range(1, table.data.ndim + 1):
         placed[f"CRVAL{axis}"] = scale.position(axis, finite_number(placed.get(f"CRVAL{axis}"), 0.0))
         placed[f"CDELT{axis}"] = finite_number(placed.get(f"CDELT{axis}"), 1.0) * scale[axis]
     data = (table.data.astype(np.float64) * stretch).astype(np.float32)
@@ -127,16 +127,19 @@ def _resample_table(table: DistortionTable, scale: Scale, header: Header | None)
 
 
 def _axis_of(table: DistortionTable, header: Header | None) -> int:
-    """Axis that a table shifts, from the EXTVER records of the image's header."""
+    """Axis that a table shifts, from the EXTVER records (before 2013: AXISCORR) of the image's header."""
     record = "D2IM" if table.name.startswith("D2IM") else "DP"
+    axes = []
     if header is not None:
-        for axis in (1, 2):
-            if header.get(f"{record}{axis}.EXTVER") == table.extver:
-                return axis
-    raise ValueError(
-        f"a scale that differs between x and y needs the image header with {record}1.EXTVER or {record}2.EXTVER = "
-        f"{table.extver}, to know which axis the table {table.name},{table.extver} shifts"
-    )
+        axes = [axis for axis in (1, 2) if header.get(f"{record}{axis}.EXTVER") == table.extver]
+        if record == "D2IM" and header.get("AXISCORR") in (1, 2):
+            axes = [header["AXISCORR"]]
+    if len(axes) != 1:
+        raise ValueError(
+            f"a scale that differs between x and y needs the image header with one of {record}1.EXTVER and "
+            f"{record}2.EXTVER = {table.extver}, to know which axis the table {table.name},{table.extver} shifts"
+        )
+    return int(axes[0])
 
 
 def _set_shape(cards: Cards, scale: Scale, shape: tuple[int, int]) -> None:
