@@ -18,7 +18,7 @@ from lensproc.qc.light import azimuthal_median
 from lensproc.qc.matching import match_one_to_one, nearest_distance
 from lensproc.qc.pair import Pair
 from lensproc.qc.sky import sky_positions
-from lensproc.qc.sources import Candidates, find_sources, finder_fwhm, finder_kernel, label_of
+from lensproc.qc.sources import Candidates, find_sources, finder_fwhm, finder_kernel, label_of, recipe_kernel
 from lensproc.qc.verdict import UNMEASURED, Finding, is_lost, judge, verdict_of_new
 
 Array = NDArray[np.float64]
@@ -105,8 +105,7 @@ def catalogue(pair: Pair, calibration: Calibration | None) -> Catalog | None:
 def candidates_in(pair: Pair) -> tuple[Candidates, Array]:
     """Candidates of the input, and the 1σ of the finder's filter at each."""
     assert pair.psf is not None
-    kernel = finder_kernel(pair.psf.fwhm)
-    level = pair.noise.response(kernel) * pair.noise.sigma
+    level = pair.noise.response(recipe_kernel(pair.psf.fwhm)) * pair.noise.sigma
     found = find_sources(
         pair.x,
         pair.psf.fwhm,
@@ -125,7 +124,7 @@ def candidates_out(pair: Pair, calibration: Calibration | None) -> tuple[Candida
     width = finder_fwhm(pair.psf_out.fwhm)
     kernel = finder_kernel(width)
     if calibration is None:
-        gain, maximum = pair.noise.response(finder_kernel(pair.psf.fwhm)), 0.0
+        gain, maximum = pair.noise.response(recipe_kernel(pair.psf.fwhm)), 0.0
     else:
         gain, maximum = calibration.level_at(pair.psf.fwhm, pair.noise.lag1)
     star = _star(kernel, width) * pair.scale**2

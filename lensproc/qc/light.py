@@ -82,6 +82,15 @@ def ring_median(image: Array, inner: float, outer: float) -> Array:
     return np.asarray(_interpolator(at_y, ny) @ coarse @ _interpolator(at_x, nx).T)
 
 
+def ring_mean(inner: float, outer: float) -> Array:
+    """Kernel that takes the mean over a ring, odd square shape."""
+    reach = math.ceil(outer)
+    steps = np.arange(-reach, reach + 1)
+    radius = np.hypot(steps, steps[:, None])
+    ring = ((radius >= inner) & (radius <= outer)).astype(np.float64)
+    return np.asarray(ring / ring.sum())
+
+
 def _ring_offsets(inner: float, outer: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     reach = math.ceil(outer)
     rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]

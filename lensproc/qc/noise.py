@@ -151,7 +151,7 @@ def dark_pixels(residual: Array, bad: NDArray[np.bool_], fwhm: float) -> NDArray
     width = max(3, 2 * int(fwhm / 2.0) + 1)
     smooth = uniform_filter(residual, width, mode="nearest")
     middle, scatter = sky_and_noise(smooth.astype(np.float32), bad)
-    lit = smooth > middle + 3.0 * scatter
+    lit = smooth > middle + 5.0 * scatter
     near = maximum_filter(lit, 2 * width + 1, mode="nearest")
     return np.asarray(~near & ~bad)
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lensproc.nn.psf import SIGMA_PER_FWHM
 from lensproc.qc import thresholds as at
-from lensproc.qc.light import subtract_light
+from lensproc.qc.light import ring_mean, subtract_light
+from lensproc.qc.thresholds import RING
 
 Array = NDArray[np.float64]
 
@@ -64,6 +65,20 @@ def finder_fwhm(fwhm: float) -> float:
 def finder_kernel(fwhm: float) -> Array:
     """Kernel of the finder: a Gaussian of zero sum that gives the height of a star when correlated with it."""
     return np.asarray(_finder(0.0, fwhm).kernel.data)
+
+
+def recipe_kernel(fwhm: float) -> Array:
+    """Kernel whose response to noise is that of the whole recipe: ring median, then the finder's filter.
+
+    Notes
+    -----
+    The median of the ring counts as its mean; the noise of the recipe was measured to be 1 % above that, on white
+    noise (0.739 against 0.733 at a FWHM of 3 px), and 15 % above that of the finder's filter alone.
+    """
+    from scipy.signal import convolve
+
+    kernel, ring = finder_kernel(fwhm), ring_mean(RING[0] * finder_fwhm(fwhm), RING[1] * finder_fwhm(fwhm))
+    return np.asarray(np.pad(kernel, ring.shape[0] // 2) - convolve(kernel, ring, mode="full"))
 
 
 def _finder(threshold: float | Array, fwhm: float):  # type: ignore[no-untyped-def]
