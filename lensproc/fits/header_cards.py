@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -59,19 +60,20 @@ class Cards:
 
     Parameters
     ----------
+    original : astropy.io.fits.Header
+        The header to copy; it stays as it is.
+
+    Attributes
+    ----------
     header : astropy.io.fits.Header
         The copy, which the methods change.
     """
 
-    def __init__(self, header: Header) -> None:
-        self.header = header
-        touched = filter(_TOUCHED.match, header)
-        self._present: dict[str, Any] = {keyword: header[keyword] for keyword in touched}
-
-    @classmethod
-    def copy_of(cls, header: Header) -> Cards:
-        """Copy a header; the original stays as it is."""
-        return cls(header.copy())
+    def __init__(self, original: Header) -> None:
+        self._count = Counter(filter(_TOUCHED.match, original))
+        # Of repeated cards wcslib obeys the last. Values are parsed in the original, which remembers them.
+        self._present: dict[str, Any] = {k: original[k, n - 1] for k, n in self._count.items()}
+        self.header: Header = original.copy()
 
     def __contains__(self, keyword: str) -> bool:
         return keyword in self._present
@@ -84,8 +86,9 @@ class Cards:
         return self._present[keyword]
 
     def __setitem__(self, keyword: str, value: float | int | str) -> None:
-        """Change a card's value, keeping its comment, or append a card."""
-        self.header[keyword] = value
+        """Change the value of a card, and of its repetitions, keeping the comment."""
+        for n in range(self._count[keyword]):
+            self.header[keyword, n] = value
         self._present[keyword] = value
 
     def get(self, keyword: str) -> Any:
@@ -111,6 +114,7 @@ class Cards:
             self.header[keyword] = (value, comment)
         else:
             self.header.insert(anchor, (keyword, value, comment), after=True)
+        self._count[keyword] = 1
         self._present[keyword] = value
 
     def drop(self, keyword: str) -> bool:

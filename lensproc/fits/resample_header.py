@@ -69,7 +69,7 @@ def resample_header(
         If the header holds a distortion that no rule can put on another grid.
     """
     factor = Scale.of(scale)
-    cards = Cards.copy_of(header)
+    cards = Cards(header)
     if factor.x == factor.y == 1:
         return ResampledHeader(cards.header)
     notes = [
