@@ -43,8 +43,76 @@ LANCZOS = Manifest(
 )
 
 
+RICHARDSON_LUCY = Manifest(
+    id="richardson-lucy",
+    kind="enhance",
+    factory="lensproc_classical.richardson_lucy:richardson_lucy",
+    summary="Richardson-Lucy deconvolution by the whole PSF (scikit-image)",
+    citation="Richardson 1972, JOSA 62, 55; Lucy 1974, AJ 79, 745",
+    options=(
+        _scale(2, 1, 2),
+        Option("iterations", "int", 20, "number of iterations: more is sharper and noisier", 1, 500),
+    ),
+    scale=(1, 2),
+    normalisation="noise",
+    output_psf=0.0,
+    halo="global",
+    tolerance=Tolerance(flux=0.01, centroid=0.02),
+)
+
+STARLET = Manifest(
+    id="starlet",
+    kind="enhance",
+    factory="lensproc_classical.starlet:starlet",
+    summary="sparse deconvolution on starlets to half the width of the PSF",
+    citation="Michalewicz et al. 2023, JOSS 8, 5340; Starck & Murtagh 1994, A&A 288, 342",
+    options=(
+        _scale(2, 1, 2),
+        Option("iterations", "int", 200, "steps of the proximal gradient", 1, 2000),
+        Option("threshold", "float", 3.0, "significance of a starlet coefficient [sigma]", 0.0, 10.0),
+    ),
+    scale=(1, 2),
+    normalisation="noise",
+    output_psf=0.5,
+    halo="global",
+    tolerance=Tolerance(flux=0.02, centroid=0.02),
+)
+
+NLM = Manifest(
+    id="nlm",
+    kind="enhance",
+    factory="lensproc_classical.denoise:nlm",
+    summary="denoising by non-local means (scikit-image)",
+    citation="Buades, Coll & Morel 2005, CVPR 2, 60",
+    options=(
+        Option(
+            "strength", "float", 0.8, "decay of the weight with the difference of patches [sigma]", 0.1, 5.0
+        ),
+        Option("patch_size", "int", 5, "side of a patch [px]", 3, 9),
+        Option("patch_distance", "int", 6, "how far away patches are compared [px]", 1, 15),
+    ),
+    normalisation="noise",
+    halo=20,
+    tolerance=Tolerance(flux=0.01, centroid=0.02),
+)
+
+WAVELET = Manifest(
+    id="wavelet",
+    kind="enhance",
+    factory="lensproc_classical.denoise:wavelet",
+    summary="denoising by shrinking wavelet coefficients (scikit-image)",
+    citation="Chang, Yu & Vetterli 2000, IEEE Trans. Image Process. 9, 1532",
+    options=(
+        Option("strength", "float", 1.0, "factor on the noise", 0.1, 5.0),
+        Option("method", "str", "BayesShrink", "threshold rule", choices=("BayesShrink", "VisuShrink")),
+    ),
+    normalisation="noise",
+    tolerance=Tolerance(flux=0.01, centroid=0.02),
+)
+
+
 @hookimpl
 def lensproc_register_stages(register: Callable[[Manifest], None]) -> None:
     """Hand over the manifests of this package."""
-    for manifest in (BICUBIC, LANCZOS):
+    for manifest in (BICUBIC, LANCZOS, RICHARDSON_LUCY, STARLET, NLM, WAVELET):
         register(manifest)

@@ -1,0 +1,103 @@
+"""Sparse deconvolution: the sky without negative light, seen with half the PSF's width, that explains the image.
+
+The idea is that of STARRED (Michalewicz et al. 2023, JOSS 8, 5340; Millon et al. 2024, AJ 168, 55): end at a
+narrower PSF that the grid can sample, never at none (Magain, Courbin & Sohy 1998, ApJ 494, 472), and let starlets
+decide what is noise. Here the sky s itself is sought, not negative and sparse, and the output is s seen with the
+narrower PSF: so nothing in it can be sharper than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lensproc.contract.stage import Batch, StageOutput
+from lensproc.nn.psf import gaussian_psf, matching_kernel
+from lensproc_classical.interpolation import interpolate, lanczos_kernel, phases
+from lensproc_classical.psf_grid import psf_or_reason
+from lensproc_classical.starlet_problem import Grid, Problem, solve
+
+if TYPE_CHECKING:
+    from lensproc.contract.manifest import Manifest, OptionValue
+
+
+class Starlet:
+    """The stage ``starlet``.
+
+    Parameters
+    ----------
+    scale : int
+        Output pixels per input pixel.
+    output_psf : float
+        FWHM of the output as a fraction of the input's.
+    iterations : int
+        Steps of the proximal gradient.
+    threshold : float
+        Significance of a starlet coefficient [σ].
+    """
+
+    def __init__(self, scale: int, output_psf: float, iterations: int, threshold: float) -> None:
+        self.scale, self.output_psf = scale, output_psf
+        self.iterations, self.threshold = iterations, threshold
+
+    def load(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Nothing to load; single precision whatever `dtype`."""
+
+    def apply(self, batch: Batch) -> StageOutput:
+        """Deconvolve a batch; items whose kernels have one size run together, so neighbours do not matter."""
+        images = batch.images.float()
+        start = images if self.scale == 1 else interpolate(images, phases(lanczos_kernel, 3, self.scale))
+        output = start.clone()
+        failed: list[str | None] = [None] * len(batch)
+        groups: dict[int, list[int]] = {}
+        kernels: dict[int, NDArray[np.float32]] = {}
+        widths: dict[int, float] = {}
+        for n, item in enumerate(batch.items):
+            psf, failed[n] = psf_or_reason(item)
+            kernel = matching_kernel(psf, self.output_psf, self.scale) if psf is not None else None
+            if psf is not None and kernel is not None:
+                kernels[n], widths[n] = kernel, self.output_psf * self.scale * psf.fwhm
+                groups.setdefault(kernel.shape[0], []).append(n)
+        for side, members in groups.items():
+            targets = np.stack([gaussian_psf(widths[n], side) for n in members])
+            grid = Grid.around(
+                (images.shape[-2], images.shape[-1]),
+                torch.from_numpy(np.stack([kernels[n] for n in members])).to(images),
+                torch.from_numpy(targets).to(images),
+                self.scale,
+            )
+            problem = Problem.pose(grid, images[members], self._weights(batch, members), self.threshold)
+            output[members] = solve(problem, start[members], self.iterations)
+        return StageOutput(images=output, failed=tuple(failed))
+
+    def _weights(self, batch: Batch, members: list[int]) -> torch.Tensor:
+        """Inverse variance per pixel; 0 where a pixel was bad and its value is made up."""
+        images = batch.images[members]
+        if batch.variance is not None:
+            variance = batch.variance[members].float()
+        else:
+            noise = []
+            for n, image in zip(members, images, strict=True):
+                spread = image.flatten(1).amax(1) - image.flatten(1).amin(1)
+                given = torch.tensor(batch.items[n].noise or (0.0,) * len(spread)).to(spread)
+                noise.append(torch.where(given > 0, given, 1e-4 * spread))
+            variance = (torch.stack(noise) ** 2)[..., None, None].expand_as(images)
+        variance = torch.where(variance > 0, variance, torch.ones_like(variance))
+        return torch.where(batch.mask[members], torch.zeros_like(variance), 1.0 / variance)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def starlet(manifest: Manifest, options: Mapping[str, OptionValue]) -> Starlet:
+    """Build the stage ``starlet``."""
+    ratio = manifest.output_psf
+    if not isinstance(ratio, float):
+        raise TypeError(f"stage {manifest.id}: output_psf must be a fraction of the FWHM, got {ratio!r}")
+    return Starlet(
+        manifest.scale_for(options), ratio, int(options["iterations"]), float(options["threshold"])
+    )

@@ -1,0 +1,252 @@
+"""The minimisation behind the stage ``starlet``, batched: its operators, its penalties, and the solver."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from lensproc_classical.starlet_transform import adjoint, analyse, number_of_scales, smooth
+
+SCALES = 5
+"""Number of detail scales, where they fit: from one output pixel to 16."""
+MOST_INFLATION = 4.0
+"""Largest factor by which the noise on a scale may exceed that of white noise."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The output grid, which goes on beyond the frame, and the operator B between it and the image.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the images [input px].
+    size : (int, int)
+        Height and width of the grid [output px].
+    offset : int
+        Where the frame begins in it [output px].
+    scale : int
+        Output pixels per input pixel, s; B takes means over s × s pixels.
+    transfer : torch.Tensor, shape (N, 1, size[0], size[1] // 2 + 1), complex
+        Fourier transform of the convolution in B: the output PSF and then the kernel of H, per item.
+    target : torch.Tensor, shape of `transfer`
+        Fourier transform of the output PSF alone.
+    """
+
+    shape: tuple[int, int]
+    size: tuple[int, int]
+    offset: int
+    scale: int
+    transfer: torch.Tensor
+    target: torch.Tensor
+
+    @classmethod
+    def around(cls, shape: tuple[int, int], kernels: torch.Tensor, targets: torch.Tensor, scale: int) -> Grid:
+        """Lay a grid that goes on beyond the frame as far as the kernels reach.
+
+        Parameters
+        ----------
+        shape : (int, int)
+            Height and width of the images.
+        kernels, targets : torch.Tensor, shape (N, k, k), k odd
+            Kernels of H, and PSFs of the output, in output pixels.
+        scale : int
+            Output pixels per input pixel.
+        """
+        from scipy.fft import next_fast_len
+
+        offset = scale * math.ceil((kernels.shape[-1] // 2) / scale)
+        rows, columns = (next_fast_len(scale * side + 2 * offset, real=True) for side in shape)
+
+        def transform(images: torch.Tensor) -> torch.Tensor:
+            side = images.shape[-1]
+            placed = F.pad(images, (0, columns - side, 0, rows - side))
+            return torch.fft.rfft2(placed.roll((-(side // 2), -(side // 2)), (-2, -1)))[:, None]
+
+        target = transform(targets)
+        return cls(shape, (rows, columns), offset, scale, transform(kernels) * target, target)
+
+    @property
+    def frame(self) -> tuple[slice, slice]:
+        """Rows and columns of the grid on which the image lies."""
+        first = self.offset
+        return (
+            slice(first, first + self.scale * self.shape[0]),
+            slice(first, first + self.scale * self.shape[1]),
+        )
+
+    @property
+    def margins(self) -> tuple[int, int, int, int]:
+        """Pixels of the grid left, right, above and below the frame."""
+        rows, columns = self.frame
+        return self.offset, self.size[1] - columns.stop, self.offset, self.size[0] - rows.stop
+
+    def crop(self, plane: torch.Tensor) -> torch.Tensor:
+        """Keep the frame of a plane on the grid."""
+        rows, columns = self.frame
+        return plane[..., rows, columns]
+
+    def predict(self, sky: torch.Tensor) -> torch.Tensor:
+        """B s: the image, shape (N, C, H, W), that the sky s on the grid would give."""
+        seen = self.crop(torch.fft.irfft2(torch.fft.rfft2(sky) * self.transfer, s=self.size))
+        return F.avg_pool2d(seen, self.scale) if self.scale > 1 else seen
+
+    def back(self, residual: torch.Tensor) -> torch.Tensor:
+        """Bᵀ r: the transpose of `predict`."""
+        placed = F.pad(self._repeat(residual) / self.scale**2, self.margins)
+        return torch.fft.irfft2(torch.fft.rfft2(placed) * self.transfer.conj(), s=self.size)
+
+    def extend(self, plane: torch.Tensor) -> torch.Tensor:
+        """Bring a plane of input pixels to the grid, its border values going on beyond the frame."""
+        return F.pad(self._repeat(plane), self.margins, mode="replicate")
+
+    def restore(self, sky: torch.Tensor) -> torch.Tensor:
+        """G s in the frame: the sky seen with the output's PSF."""
+        return self.crop(torch.fft.irfft2(torch.fft.rfft2(sky) * self.target, s=self.size))
+
+    def _repeat(self, plane: torch.Tensor) -> torch.Tensor:
+        if self.scale == 1:
+            return plane
+        return plane.repeat_interleave(self.scale, -2).repeat_interleave(self.scale, -1)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Find the s ≥ b on the grid that minimises ½ Σ W (x - B s)² + Σ λ |Φ s|, Φ being the starlet details.
+
+    Parameters
+    ----------
+    grid : Grid
+        With the operator B.
+    data, weights : torch.Tensor, shape (N, C, H, W)
+        The images x, their sky near 0, and the inverse variance W.
+    penalties : list of torch.Tensor, each on the grid
+        λ per scale.
+    floor : torch.Tensor, on the grid
+        b: 0, or what is left of the image after the last scale where that is negative, so that a sky that was
+        subtracted too well does not turn into residuals.
+    step : torch.Tensor, shape (N, C, 1, 1)
+        1 / L, L the largest eigenvalue of Bᵀ W B.
+    """
+
+    grid: Grid
+    data: torch.Tensor
+    weights: torch.Tensor
+    penalties: list[torch.Tensor]
+    floor: torch.Tensor
+    step: torch.Tensor
+
+    @classmethod
+    def pose(cls, grid: Grid, data: torch.Tensor, weights: torch.Tensor, threshold: float) -> Problem:
+        """Work out the noise on each scale, the floor and the step.
+
+        Parameters
+        ----------
+        grid : Grid
+            For these images.
+        data, weights : torch.Tensor, shape (N, C, H, W)
+            Images and inverse variances.
+        threshold : float
+            Significance of a coefficient [σ].
+        """
+        scales = number_of_scales(*grid.size, SCALES)
+        penalties = penalties_of(grid, data, weights, scales, threshold)
+        floor = analyse(grid.extend(data), scales)[1].clamp_max(0.0)
+        largest = grid.transfer.abs().amax((-2, -1), keepdim=True) ** 2 * weights.amax((-2, -1), keepdim=True)
+        step = grid.scale**2 / torch.where(largest > 0, largest, torch.ones_like(largest))
+        return cls(grid, data, weights, penalties, floor, step)
+
+
+def penalties_of(
+    grid: Grid, data: torch.Tensor, weights: torch.Tensor, scales: int, threshold: float
+) -> list[torch.Tensor]:
+    """λ per scale: `threshold` times the noise of Φ Bᵀ W x, less where the data exceed it.
+
+    Notes
+    -----
+    At the optimum of an image of mere noise s is 0 if |Φ Bᵀ W x| stays below λ, so that is where significance is
+    measured. White noise of variance 1/W has there the norm of one pixel's response. Noise with correlated pixels
+    has more: the scatter on the finest scale, where sources cover least, tells how much, and that factor is
+    applied to all scales. A coefficient of r thresholds gets λ / (1 + r), which takes most of the bias off
+    what is significant (reweighted l1: Candès, Wakin & Boyd 2008, J. Fourier Anal. Appl. 14, 877).
+    """
+    spike = data.new_zeros((len(data), 1, *grid.shape))
+    spike[..., grid.shape[0] // 2, grid.shape[1] // 2] = 1.0
+    responses = analyse(grid.back(spike), scales)[0]
+    gains = [response.square().sum((-2, -1), keepdim=True).sqrt() / grid.scale for response in responses]
+    levels = grid.extend(torch.maximum(weights, 1e-6 * weights.amax((-2, -1), keepdim=True)))
+    seen = analyse(grid.back(weights * data), scales)[0]
+    penalties, inflation = [], torch.ones(())
+    for scale in range(scales):
+        levels = smooth(levels, scale)
+        noise = gains[scale] * levels.clamp_min(torch.finfo(levels.dtype).tiny).sqrt()
+        if scale == 0:
+            scatter = clipped_scatter(grid.crop(seen[0] / noise))
+            inflation = scatter.clamp(1.0, MOST_INFLATION)[..., None, None]
+        limit = threshold * noise * inflation
+        relative = seen[scale].abs() / limit if threshold > 0 else torch.zeros_like(limit)
+        penalties.append(limit / (1.0 + relative))
+    return penalties
+
+
+def clipped_scatter(planes: torch.Tensor) -> torch.Tensor:
+    """1.4826 × the median absolute deviation of each plane (N, C, H, W) after clipping at 3σ; shape (N, C)."""
+    values = planes.flatten(-2)
+    scatter = values.new_zeros(values.shape[:-1])
+    for _ in range(10):
+        centre = values.nanmedian(-1, keepdim=True).values
+        scatter = 1.4826 * (values - centre).abs().nanmedian(-1).values
+        values = torch.where((values - centre).abs() <= 3.0 * scatter[..., None], values, torch.nan)
+    return scatter.nan_to_num(0.0)
+
+
+def solve(problem: Problem, start: torch.Tensor, iterations: int) -> torch.Tensor:
+    """Minimise, and see the result with the output's PSF.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to minimise.
+    start : torch.Tensor, shape (N, C, sH, sW)
+        First guess.
+    iterations : int
+        Number of steps.
+
+    Returns
+    -------
+    torch.Tensor, shape (N, C, sH, sW)
+
+    Notes
+    -----
+    Accelerated proximal gradient (FISTA: Beck & Teboulle 2009, SIAM J. Imaging Sci. 2, 183), the momentum taken
+    away whenever it points uphill (O'Donoghue & Candès 2015, Found. Comput. Math. 15, 715). The proximal step of
+    penalty and floor together has no closed form: it takes one step on its dual per iteration, from where the
+    last one stopped.
+    """
+    grid = problem.grid
+    sky = torch.maximum(F.pad(start, grid.margins, mode="replicate"), problem.floor)
+    ahead, momentum = sky, torch.ones_like(problem.step)
+    limits = [problem.step * penalty for penalty in problem.penalties]
+    duals = [torch.zeros_like(sky) for _ in limits]
+    pull = torch.zeros_like(sky)
+    for _ in range(iterations):
+        residual = grid.predict(ahead) - problem.data
+        target = ahead - problem.step * grid.back(problem.weights * residual)
+        details = analyse(torch.maximum(target - pull, problem.floor), len(duals))[0]
+        duals = [
+            torch.clamp(dual + detail, -limit, limit)
+            for dual, detail, limit in zip(duals, details, limits, strict=True)
+        ]
+        if duals:
+            pull = adjoint(duals)
+        new = torch.maximum(target - pull, problem.floor)
+        change = new - sky
+        uphill = ((ahead - new) * change).sum((-2, -1), keepdim=True) > 0
+        following = 0.5 + (0.25 + momentum**2).sqrt()
+        gain = torch.where(uphill, torch.zeros_like(momentum), (momentum - 1.0) / following)
+        momentum = torch.where(uphill, torch.ones_like(momentum), following)
+        sky, ahead = new, new + gain * change
+    return grid.restore(sky)
