@@ -65,8 +65,16 @@ class Catalog:
 
 
 def catalogue(pair: Pair, calibration: Calibration | None) -> Catalog | None:
-    """Find, match, measure and judge the sources of a pair; None where the PSF is not known."""
+    """Find, match, measure and judge the sources of a pair.
+
+    Returns
+    -------
+    Catalog or None
+        None where the PSF is not known, or the image too small for it.
+    """
     if pair.psf is None or pair.psf_out is None or pair.hy is None:
+        return None
+    if min(pair.x.shape) < at.SMALLEST_SIDE * pair.psf.fwhm:
         return None
     found_in, noise_in = candidates_in(pair)
     found_out, noise_out = candidates_out(pair, calibration)

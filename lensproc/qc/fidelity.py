@@ -38,7 +38,7 @@ def fraction_non_finite(was_finite: NDArray[np.bool_], image: NDArray[np.float32
 
 def too_negative(pair: Pair) -> Finding:
     """QANEG: part of the output more than 5σ below the sky where the input is not."""
-    usual = np.isfinite(pair.noise.sigma) & (pair.x > -5.0 * pair.noise.sigma)
+    usual = pair.clean & (pair.x > -5.0 * pair.noise.sigma)
     total = np.count_nonzero(usual)
     if total == 0:
         return UNMEASURED
@@ -71,16 +71,15 @@ def flux_change(pair: Pair) -> Finding:
     at_x, at_y = pair.center or ((nx - 1) / 2.0, (ny - 1) / 2.0)
     radius = min(at_x, at_y, nx - 1 - at_x, ny - 1 - at_y) + 0.5
     inside = np.hypot(np.arange(nx) - at_x, (np.arange(ny) - at_y)[:, None]) <= radius
-    good = np.isfinite(pair.noise.sigma) & ~_beside_missing(pair)
-    inside &= good
-    sky = pair.noise.sky_pixels & good
+    inside &= pair.clean
+    sky = pair.noise.sky_pixels & pair.clean
     n_inside, n_sky = np.count_nonzero(inside), np.count_nonzero(sky)
     if n_inside == 0 or n_sky < 16:
         return UNMEASURED
     weight = inside.astype(np.float64) - sky * (n_inside / n_sky)
     before = float((weight * pair.x).sum())
     after = float((weight * pair.binned).sum())
-    sigma = np.where(good, pair.noise.sigma, 0.0)
+    sigma = np.where(pair.clean, pair.noise.sigma, 0.0)
     error = math.sqrt(float(((weight * sigma) ** 2).sum()) * pair.noise.excess)
     if before < 5.0 * error:
         return UNMEASURED
@@ -88,25 +87,19 @@ def flux_change(pair: Pair) -> Finding:
     return Finding(change, spread, judge_flux(change, spread))
 
 
-def _beside_missing(pair: Pair) -> NDArray[np.bool_]:
-    ny, nx = pair.x.shape
-    missing = ~np.isfinite(pair.image.data)
-    return np.asarray(missing.reshape(ny, pair.scale, nx, pair.scale).any((1, 3)))
-
-
 def image_shift(pair: Pair) -> Finding:
     """QASHFT: shift of H y against x [px], that of the centre or that which a magnification makes at the edge.
 
     Notes
     -----
-    First order: H y - x = a g + b - d·∇g - z (p - c)·∇g with g the mean of both images, fitted where the input
-    shows light. The smoothed gradient serves as instrument, so that the noise of g does not bias d. A phase
-    correlation would not see z, which a corner-aligned zoom leaves.
+    First order: H y - x = a g + b + w ∇²g - d·∇g - z (p - c)·∇g with g the mean of both images, fitted where the
+    input shows light. The smoothed gradient serves as instrument, so that the noise of g does not bias d. A phase
+    correlation would not see z, which a corner-aligned zoom leaves; w takes up a PSF that is not as declared.
     """
     lit = pair.judged & ~pair.noise.sky_pixels
     if pair.hy is None or np.count_nonzero(lit) < 25:
         return UNMEASURED
-    from scipy.ndimage import correlate1d, gaussian_filter
+    from scipy.ndimage import correlate1d, gaussian_filter, laplace
 
     ny, nx = pair.x.shape
     light = 0.5 * (pair.x + pair.hy)
@@ -119,7 +112,9 @@ def image_shift(pair: Pair) -> Finding:
         to_x = correlate1d(image, DERIVATIVE, axis=1, mode="nearest")
         to_y = correlate1d(image, DERIVATIVE, axis=0, mode="nearest")
         zoom = across * to_x + along * to_y
-        columns += [-to_x[lit], -to_y[lit], -zoom[lit], image[lit], np.ones(np.count_nonzero(lit))]
+        bend = laplace(image, mode="nearest")
+        flat = np.ones(np.count_nonzero(lit))
+        columns += [-to_x[lit], -to_y[lit], -zoom[lit], image[lit], bend[lit], flat]
     model, instrument = np.stack(design, 1), np.stack(instruments, 1)
     scale = np.maximum(np.abs(instrument).max(0), 1e-30)
     model, instrument = model / scale, instrument / scale
@@ -213,16 +208,20 @@ def chance_of_peak(peak: float, n_pixels: int, gradient: float) -> float:
 
 
 def residual_correlation(pair: Pair) -> Finding:
-    """QARHO1: lag-1 correlation of the residual less that of the input's sky; only an excess counts."""
+    """QARHO1: lag-1 correlation of the residual less that of the input's sky; only an excess counts.
+
+    Notes
+    -----
+    A residual smaller than the noise counts as filled up with independent noise: the correlation of what an
+    enhancer that copies the noise leaves over says nothing.
+    """
     residual = _residual(pair)
     if residual is None or not math.isfinite(pair.noise.lag1_error):
         return UNMEASURED
     centred = np.where(pair.judged, residual - residual[pair.judged].mean(), 0.0)
     mask = pair.judged.astype(np.float64)
     sums, pairs = lag_sums(centred, centred, 1), lag_sums(mask, mask, 1)
-    variance = sums[1, 1] / pairs[1, 1]
-    if variance <= 0.0:
-        return UNMEASURED
+    variance = max(float(sums[1, 1] / pairs[1, 1]), 1.0)
     lag1 = 0.5 * float(sums[1, 2] / max(pairs[1, 2], 1.0) + sums[2, 1] / max(pairs[2, 1], 1.0)) / variance
     excess = lag1 - pair.noise.lag1
     error = math.hypot(pair.noise.lag1_error, 1.0 / math.sqrt(2.0 * pairs[1, 1]))

@@ -108,9 +108,12 @@ def measure_noise(cutout: Cutout, fwhm: float | None = None) -> Noise | None:
     Returns
     -------
     Noise or None
-        None where the image has no noise at all, or no good pixel.
+        None where the image is constant, has no noise at all, or no good pixel.
     """
     bad = cutout.bad
+    good = cutout.data[~bad]
+    if good.size == 0 or float(good.min()) == float(good.max()):
+        return None
     sky, scatter = sky_and_noise(cutout.data, bad)
     sigma, from_variance = _sigma_map(cutout, bad, scatter)
     usable = sigma[np.isfinite(sigma)]

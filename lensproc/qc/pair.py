@@ -13,7 +13,7 @@ from lensproc.enhanced import Enhanced
 from lensproc.nn.forward import forward_image
 from lensproc.nn.psf import matching_kernel, output_psf_of
 from lensproc.qc.noise import Noise, fill_bad, measure_noise
-from lensproc.qc.thresholds import PSF_ERROR
+from lensproc.qc.thresholds import H_ERROR
 
 Array = NDArray[np.float64]
 
@@ -40,8 +40,10 @@ class Pair:
         Mean of y over each input pixel.
     hy : ndarray, shape (ny, nx), or None
         H y; None where it needs a PSF that is not known.
+    clean : ndarray of bool, shape (ny, nx)
+        Good pixels farther than an FWHM from any bad or missing one.
     judged : ndarray of bool, shape (ny, nx)
-        Pixels of which H y can be held against x: good, and not next to a bad pixel or the frame.
+        Those of them that are not beside the frame, where H y can be held against x.
     spread : ndarray, shape (ny, nx)
         1σ of x - H y that an ideal output may have: noise, and the error of the PSF in H.
     """
@@ -56,6 +58,7 @@ class Pair:
     y: Array
     binned: Array
     hy: Array | None
+    clean: NDArray[np.bool_]
     judged: NDArray[np.bool_]
     spread: Array
 
@@ -108,6 +111,8 @@ def side_by_side(enhanced: Enhanced) -> Pair | None:
     if kernel is not None:
         hy = forward_image(y, kernel, scale, "surface brightness").astype(np.float64)
     x = np.where(bad, 0.0, (np.where(bad, 0.0, cutout.data).astype(np.float64) - noise.sky) / noise.level)
+    clean = _clean(bad, missing, scale, psf.fwhm if psf else 3.0)
+    error = _model_error(psf, enhanced.output_psf, scale)
     return Pair(
         cutout=cutout,
         image=image,
@@ -119,30 +124,35 @@ def side_by_side(enhanced: Enhanced) -> Pair | None:
         y=y,
         binned=binned,
         hy=hy if known else None,
-        judged=_judged(bad, missing, scale, psf.fwhm if psf else 3.0),
-        spread=np.hypot(noise.sigma, _psf_error(psf, enhanced.output_psf) * np.maximum(hy, 0.0)),
+        clean=clean,
+        judged=clean & _framed(bad.shape, psf.fwhm if psf else 3.0),
+        spread=np.hypot(noise.sigma, error * np.maximum(hy, 0.0)),
     )
 
 
-def _psf_error(psf: PSF | None, output_psf: object) -> float:
+def _model_error(psf: PSF | None, output_psf: object, scale: int) -> float:
     if output_psf == "same" or psf is None:
-        return 0.0
-    return PSF_ERROR["width" if psf.image is None else "image"]
+        return H_ERROR["same"] if scale > 1 else 0.0
+    return H_ERROR["width" if psf.image is None else "image"]
 
 
 def _blocks(plane: NDArray[np.bool_], scale: int) -> NDArray[np.bool_]:
     return plane.repeat(scale, 0).repeat(scale, 1)
 
 
-def _judged(bad: NDArray[np.bool_], missing: NDArray[np.bool_], scale: int, fwhm: float) -> NDArray[np.bool_]:
+def _clean(bad: NDArray[np.bool_], missing: NDArray[np.bool_], scale: int, fwhm: float) -> NDArray[np.bool_]:
     ny, nx = bad.shape
-    margin = min(math.ceil(fwhm), min(ny, nx) // 8)
-    judged = np.zeros(bad.shape, bool)
-    judged[margin : ny - margin, margin : nx - margin] = True
     out = bad | missing.reshape(ny, scale, nx, scale).any((1, 3))
     if out.any():
         from scipy.ndimage import maximum_filter
 
-        out = maximum_filter(out, 2 * math.ceil(fwhm / 2.0) + 1, mode="constant")
-        judged &= ~out
-    return judged
+        out = maximum_filter(out, 2 * math.ceil(fwhm) + 1, mode="constant")
+    return ~out
+
+
+def _framed(shape: tuple[int, ...], fwhm: float) -> NDArray[np.bool_]:
+    """Pixels farther than an FWHM from the frame, or than an eighth of a small image's side."""
+    margin = min(math.ceil(fwhm), min(shape) // 8)
+    inside = np.zeros(shape, bool)
+    inside[margin : shape[0] - margin, margin : shape[1] - margin] = True
+    return inside

@@ -75,17 +75,18 @@ def quick_checks(enhanced: Enhanced, calibration: Calibration | None) -> Checked
     if found is not None:
         findings.update(found.findings)
     return Checked(
-        qa=_keywords(findings, pair.psf is not None, found, chance),
+        qa=_keywords(findings, found, chance),
         sources=empty_rows() if found is None else rows_of(found, pair),
         planes=_fidelity_plane(pair),
     )
 
 
 def _keywords(
-    findings: Mapping[str, Finding], psf_known: bool, found: Catalog | None, chance: float | None
+    findings: Mapping[str, Finding], found: Catalog | None, chance: float | None
 ) -> dict[str, Value]:
     states = [finding.state for finding in findings.values()]
-    status = overall(states, psf_known, None if found is None else len(found))
+    judged = found is not None and findings["QACHI2"].value is not None
+    status = overall(states, len(found) if found is not None and judged else None)
     qa = {"QASTAT": value_of("QASTAT", Finding(None), word=status)}
     for name, finding in findings.items():
         qa[name] = value_of(name, finding, chance=chance if name == "QACHIP" else None)
@@ -98,7 +99,7 @@ def _without_noise(enhanced: Enhanced) -> Checked:
     finding = fidelity.fraction_non_finite(was, enhanced.image.data)
     names = ("QANEG", "QAFLX", "QABKG", "QASHFT", "QACHI2", "QACHIP", "QARHO1")
     findings = {"QAFIN": finding} | dict.fromkeys(names, UNMEASURED)
-    return Checked(_keywords(findings, False, None, None), empty_rows())
+    return Checked(_keywords(findings, None, None), empty_rows())
 
 
 def _fidelity_plane(pair: Pair) -> dict[str, Plane]:

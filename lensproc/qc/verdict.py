@@ -122,13 +122,22 @@ def is_lost(snr_in: float, flux_in: float, flux_out: float, flux_error: float) -
     return snr_in >= at.LOST_SNR and missing > max(at.LOST_FLUX * flux_in, at.SIGNIFICANT * flux_error)
 
 
-def overall(states: Iterable[State], psf_known: bool, n_sources: int | None) -> str:
-    """QASTAT: FAIL, WARN, UNKNOWN (no PSF), NOSRC (no source in the field), PASS: the first that applies."""
+def overall(states: Iterable[State], n_sources: int | None) -> str:
+    """QASTAT: FAIL, WARN, UNKNOWN, NOSRC (no source in the field), PASS: the first that applies.
+
+    Parameters
+    ----------
+    states : iterable of str
+        Of all findings.
+    n_sources : int or None
+        Rows of the ``SOURCES`` table; None where sources or H y could not be judged (no PSF to be had, no noise
+        to measure against, too few pixels): UNKNOWN.
+    """
     seen = set(states)
     if "FAIL" in seen:
         return "FAIL"
     if "WARN" in seen:
         return "WARN"
-    if not psf_known or n_sources is None:
+    if n_sources is None:
         return "UNKNOWN"
     return "PASS" if n_sources else "NOSRC"
