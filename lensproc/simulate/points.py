@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,9 @@ import numpy as np
 from lensproc.errors import UsageError
 from lensproc.simulate.distributions import draw
 from lensproc.simulate.mass import Deflector, lens_model
+
+ATTEMPTS = 120
+"""Source positions tried for each wished number of images."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Point:
 
 
 def solve_lens_equation(
-    deflector: Deflector, source: tuple[float, float], window: float
+    deflector: Deflector, source: tuple[float, float], window: float, smooth: Deflector | None = None
 ) -> list[tuple[float, float, float]]:
     """Images of a point at `source` [arcsec]: x, y, magnification, brightest first.
 
@@ -61,34 +65,57 @@ def solve_lens_equation(
         Position in the source plane [arcsec].
     window : float
         Side of the square searched [arcsec].
+    smooth : Deflector, optional
+        The lens without substructure, whose images are where the search starts; by default `deflector`.
 
     Notes
     -----
-    A smooth isothermal lens is solved by lenstronomy's semi-analytic solver, one with substructure by its grid
-    search; both positions are then polished by Newton steps on the lens equation to 1e-10″.
+    lenstronomy's semi-analytic solver finds the images of `smooth`; where that finds fewer than two (it knows
+    neither a lens without shear nor a source on an axis), its grid search does. Newton steps on the lens equation
+    of the whole lens then bring them to 1e-11″; an image that does not come to rest within .3″ is not there. The
+    faint additional image beside each point mass is left out: its magnification is that of the mass ratio.
     """
+    base = smooth or deflector
+    starts = _macro_images(base, source, window)
+    images = []
+    for x, y in starts:
+        found = _polished(deflector, source, x, y)
+        if found is not None and math.hypot(found[0] - x, found[1] - y) < 0.3:
+            mu = float(deflector.magnification(np.array([found[0]]), np.array([found[1]]))[0])
+            images.append((*found, mu))
+    return sorted(images, key=lambda image: -abs(image[2]))
+
+
+def _macro_images(
+    deflector: Deflector, source: tuple[float, float], window: float
+) -> list[tuple[float, float]]:
     from lenstronomy.LensModel.Solver.lens_equation_solver import LensEquationSolver
 
     solver = LensEquationSolver(lens_model(deflector.models))
-    smooth = deflector.models == ("SIE", "SHEAR")
-    options: dict[str, Any] = {"magnification_limit": 1e-3}
-    if smooth:
-        options["solver"] = "analytical"
-    else:
-        options.update(solver="lenstronomy", min_distance=0.03, search_window=window, num_iter_max=200)
-    x, y = solver.image_position_from_source(*source, deflector.kwargs, **options)
-    images = [_polished(deflector, source, float(a), float(b)) for a, b in zip(x, y, strict=True)]
-    found = [(a, b, float(deflector.magnification(np.array([a]), np.array([b]))[0])) for a, b in images]
-    return sorted(found, key=lambda image: -abs(image[2]))
+    x: Sequence[float] = ()
+    y: Sequence[float] = ()
+    with warnings.catch_warnings():
+        # Without shear the semi-analytic solver divides by zero and finds nothing.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        if deflector.models == ("SIE", "SHEAR"):
+            limit = {"magnification_limit": 1e-3}
+            x, y = solver.image_position_from_source(*source, deflector.kwargs, solver="analytical", **limit)
+        if len(x) < 2:
+            # A grid off the centre, since one symmetric about the lens sees no single smallest distance.
+            grid = {"min_distance": 0.05, "search_window": window, "x_center": 0.0173, "y_center": 0.0119}
+            x, y = solver.image_position_from_source(*source, deflector.kwargs, solver="lenstronomy", **grid)
+    return [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
 
 
-def _polished(deflector: Deflector, source: tuple[float, float], x: float, y: float) -> tuple[float, float]:
+def _polished(
+    deflector: Deflector, source: tuple[float, float], x: float, y: float
+) -> tuple[float, float] | None:
     model = lens_model(deflector.models)
-    for _ in range(20):
+    for _ in range(50):
         bx, by = model.ray_shooting(np.array([x]), np.array([y]), deflector.kwargs)
         dx, dy = source[0] - float(bx[0]), source[1] - float(by[0])
         if math.hypot(dx, dy) < 1e-11:
-            break
+            return x, y
         fxx, fxy, fyx, fyy = (
             float(h[0]) for h in model.hessian(np.array([x]), np.array([y]), deflector.kwargs)
         )
@@ -97,34 +124,38 @@ def _polished(deflector: Deflector, source: tuple[float, float], x: float, y: fl
         length = float(np.hypot(*step))
         scale = min(1.0, 0.02 / length) if length > 0 else 1.0
         x, y = x + scale * float(step[0]), y + scale * float(step[1])
-    return x, y
+    return None
 
 
 def draw_quasar(
-    table: Mapping[str, Any], deflector: Deflector, window: float, rng: np.random.Generator
+    table: Mapping[str, Any],
+    deflector: Deflector,
+    smooth: Deflector,
+    window: float,
+    rng: np.random.Generator,
 ) -> tuple[tuple[float, float], list[Point]]:
     """Source position with as many images as the recipe asks for, and the images.
 
-    ``images`` is a list of the numbers wished, one of which is drawn (default [2, 4]). Positions are drawn
-    evenly over the disc of half an Einstein radius about the lens until one has that many images, all of them
-    well inside the frame.
+    ``images`` is a list of the numbers wished (default [2, 4]): one is drawn, and where the lens has no such
+    position the next is taken. Positions are drawn
+    evenly over the disc of half an Einstein radius about the lens (a quarter for four images, and less where the
+    caustic is small) until one has that many images, all of them well inside the frame.
     """
-    radius = float(deflector.kwargs[0]["theta_E"])
+    radius = float(smooth.kwargs[0]["theta_E"])
     center = deflector.kwargs[0]["center_x"], deflector.kwargs[0]["center_y"]
-    wanted = int(rng.choice(np.asarray(table.get("images", [2, 4]))))
-    reach = (0.25 if wanted == 4 else 0.5) * radius
-    for _ in range(400):
+    choices = [int(n) for n in rng.permutation(np.asarray(table.get("images", [2, 4])))]
+    for wanted, attempt in itertools.product(choices, range(ATTEMPTS)):
+        reach = (0.25 if wanted == 4 else 0.5) * radius * 0.6 ** (attempt // 20)
         r = reach * math.sqrt(rng.uniform())
         angle = rng.uniform(0.0, 2.0 * math.pi)
         source = (center[0] + r * math.cos(angle), center[1] + r * math.sin(angle))
-        images = solve_lens_equation(deflector, source, window)
+        images = solve_lens_equation(deflector, source, window, smooth)
         inside = all(max(abs(x), abs(y)) < 0.45 * window for x, y, _ in images)
         if len(images) == wanted and inside and 1.05 < abs(images[0][2]) < 100.0:
-            points = [Point("quasar", x, y, abs(mu), magnification=mu) for x, y, mu in images]
-            return source, points
+            return source, [Point("quasar", x, y, abs(mu), magnification=mu) for x, y, mu in images]
     raise UsageError(
-        f"no source position with {wanted} images in 400 tries",
-        remedy="give the lens more ellipticity or shear, a smaller Einstein radius, or ask for two images",
+        f"no source position with {' or '.join(map(str, choices))} images in {ATTEMPTS} tries each",
+        remedy="give the lens more ellipticity or shear, a smaller Einstein radius, or allow two images",
     )
 
 

@@ -111,7 +111,9 @@ def draw_scene(
     if (table := recipe.table("quasar")) is not None:
         if scene.deflector is None:
             raise UsageError(f"recipe {recipe.name}: [quasar] needs a [lens]")
-        center, quasar = draw_quasar(table, scene.deflector, 2.0 * frame.half_width, rng)
+        main = {**scene.deflector.kwargs[0], "theta_E": scene.einstein_radius}
+        smooth = Deflector(scene.deflector.models[:2], (main, scene.deflector.kwargs[1]))
+        center, quasar = draw_quasar(table, scene.deflector, smooth, 2.0 * frame.half_width, rng)
     scene = _with_foreground(recipe, scene, rng)
     if scene.foreground.models:
         extended += convolved(unlensed(frame, scene.foreground), scene.psf, frame.pixel_scale)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from lensproc.errors import UsageError
+from lensproc.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
     from astropy.io import fits
+    from numpy.typing import NDArray
 
     from lensproc.simulate.image import Simulated
 
@@ -34,3 +38,15 @@ def hdulist(sim: Simulated) -> fits.HDUList:
     module = importlib.import_module(f"lensproc.simulate.layouts.{camera.layout}")
     result: fits.HDUList = module.hdulist(sim)
     return result
+
+
+def read_science(path: Path) -> NDArray[np.float32]:
+    """Read the science pixels back from a file that `hdulist` made: its first image."""
+    import numpy as np
+    from astropy.io import fits
+
+    with fits.open(path) as hdus:
+        for hdu in hdus:
+            if hdu.header.get("NAXIS") == 2:
+                return np.array(hdu.data, np.float32)
+    raise InputError("no image in the file", file=path.name)
