@@ -1,7 +1,9 @@
-"""What an enhancer makes of pure noise: the finder's threshold on its images rests on this.
+"""What an enhancer makes of pure noise and of a lone star: the finder on its images rests on this.
 
 A threshold taken from an enhanced image's own scatter finds thousands of false sources in blank sky, because
 enhancing removes the noise between the peaks and keeps the peaks. So the enhancer is run on blanks of known noise.
+How wide a star comes out is measured too, by paired injection, E(blank + star) - E(blank): a deconvolution that
+declares points makes them some pixels wide.
 """
 
 from __future__ import annotations
@@ -18,12 +20,16 @@ from numpy.typing import NDArray
 
 from lensproc.cutout import PSF, Cutout, Resolved, Source
 from lensproc.errors import UsageError
+from lensproc.nn.psf import SIGMA_PER_FWHM, fwhm_of
 from lensproc.qc.light import subtract_light
 from lensproc.qc.sources import border_of, finder_fwhm, finder_kernel
 
 SCHEMA = 1
 Array = NDArray[np.float64]
 Enhancer = Callable[[Sequence[Cutout]], Sequence[Cutout]]
+
+STAR_SNR = 50.0
+"""SNR of the star that is injected: bright enough that a denoiser leaves it alone."""
 
 GALAXY_PEAK = 50.0
 """Peak of the smooth galaxy in every other blank [σ]: some stages see noise differently beside light."""
@@ -43,12 +49,18 @@ class BlankLevel:
         1σ of the finder's matched filter on the enhanced blank, per 1σ of an input pixel, as surface brightness.
     maximum : float
         Largest value of the matched filter seen in a blank, in the same unit.
+    width : float
+        FWHM that a star has in the enhanced image [output px], at least the finder's smallest.
+    star : float
+        Height that the finder gives a star of unit flux, as surface brightness [1 / input px²].
     """
 
     fwhm: float
     lag1: float
     gain: float
     maximum: float
+    width: float
+    star: float
 
 
 @dataclass(frozen=True)
@@ -69,8 +81,8 @@ class Calibration:
     levels: tuple[BlankLevel, ...]
     blanks: int
 
-    def level_at(self, fwhm: float, lag1: float) -> tuple[float, float]:
-        """Gain and blank maximum for an input, between the levels measured; the nearest one outside them.
+    def level_at(self, fwhm: float, lag1: float) -> BlankLevel:
+        """Level for an input, interpolated between those measured; the nearest one outside them.
 
         Parameters
         ----------
@@ -90,7 +102,11 @@ class Calibration:
             logs = [math.log(width) for width in widths]
             return float(np.interp(math.log(max(fwhm, 0.1)), logs, [along_lag(w, name) for w in widths]))
 
-        return value("gain"), value("maximum")
+        # a width outside the range measured goes on in proportion, and so the rest with it
+        within = min(max(fwhm, widths[0]), widths[-1])
+        beyond = max(fwhm, 0.1) / within
+        gain, maximum, width, star = (value(name) for name in ("gain", "maximum", "width", "star"))
+        return BlankLevel(fwhm, lag1, gain, maximum, finder_fwhm(width * beyond), star / beyond**2)
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of JSON types."""
@@ -174,27 +190,36 @@ def measure_calibration(
     seed : int
         Of the noise.
     progress : callable, optional
-        Called with the number of blanks done after each setting.
+        Called with the number of images done after each setting.
 
     Notes
     -----
-    The larger of the gains on bare blanks and beside the galaxy is kept, and the largest peak of all.
+    The larger of the gains on bare blanks and beside the galaxy is kept, and the largest peak of all. Every bare
+    blank is enhanced a second time with a star in it.
     """
     rng = np.random.default_rng(seed)
     levels = []
     for fwhm in fwhms:
         for lag in lags:
             cutouts = [_blank(rng, size, fwhm, lag, galaxy=i % 2 == 1) for i in range(blanks)]
-            enhanced = list(enhance(cutouts))
-            measured = [_responses(c, e, fwhm) for c, e in zip(cutouts, enhanced, strict=True)]
+            stars = [_with_star(rng, cutout, fwhm) for cutout in cutouts[::2]]
+            flux = STAR_SNR * _flux_of_unit_snr(fwhm)
+            enhanced = list(enhance([*cutouts, *stars]))
+            plain, starred = enhanced[:blanks], enhanced[blanks:]
+            differences = [_difference(a, b) for a, b in zip(starred, plain[::2], strict=True)]
+            width = _star_width(differences, plain[0], fwhm * plain[0].shape[0] / size)
+            kernel = finder_kernel(width)
+            measured = [_responses(c, e, fwhm, width) for c, e in zip(cutouts, plain, strict=True)]
+            heights = [float(_filtered(image, kernel).max()) for image in differences]
+            star = max(float(np.median(heights)) / flux, 0.0)
             scatters = [
                 math.sqrt(float(np.mean([np.mean(values**2) for values in measured[kind::2]])))
                 for kind in range(min(2, blanks))
             ]
             maximum = max(float(np.abs(values).max()) for values in measured)
-            levels.append(BlankLevel(float(fwhm), float(lag), max(scatters), maximum))
+            levels.append(BlankLevel(float(fwhm), float(lag), max(scatters), maximum, width, star))
             if progress is not None:
-                progress(blanks)
+                progress(len(enhanced))
     key = "" if options is None else options_sha256(options)
     return Calibration(key, tuple(levels), blanks)
 
@@ -228,24 +253,58 @@ def _blank(rng: np.random.Generator, size: int, fwhm: float, lag: float, *, gala
     )
 
 
-def _responses(blank: Cutout, enhanced: Cutout, fwhm: float) -> Array:
-    """Finder's matched filter on an enhanced blank, the border and the galaxy's core left out."""
+def _flux_of_unit_snr(fwhm: float) -> float:
+    """Flux of a Gaussian star whose optimal SNR is 1 on white noise of 1σ per pixel: sqrt(4π) σ."""
+    return math.sqrt(4.0 * math.pi) * fwhm * SIGMA_PER_FWHM
+
+
+def _with_star(rng: np.random.Generator, blank: Cutout, fwhm: float) -> Cutout:
+    ny, nx = blank.shape
+    x, y = 0.5 * (nx - 1) + rng.uniform(-2.0, 2.0, 2)
+    dx, dy = np.arange(nx) - x, np.arange(ny) - y
+    star = np.exp(-0.5 * (dx**2 + dy[:, None] ** 2) / (fwhm * SIGMA_PER_FWHM) ** 2)
+    flux = STAR_SNR * _flux_of_unit_snr(fwhm)
+    return blank.replace(data=(blank.data + flux * star / star.sum()).astype(np.float32))
+
+
+def _difference(starred: Cutout, plain: Cutout) -> Array:
+    difference = starred.data.astype(np.float64) - plain.data
+    return np.nan_to_num(difference, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _star_width(differences: Sequence[Array], enhanced: Cutout, expected: float) -> float:
+    """FWHM of the injected stars in the enhanced images [output px]; what is declared where none came through."""
+    widths = []
+    for image in differences:
+        row, column = np.unravel_index(int(image.argmax()), image.shape)
+        half = min(
+            math.ceil(2.0 * expected), row, column, image.shape[0] - 1 - row, image.shape[1] - 1 - column
+        )
+        if image[row, column] > 0 and half >= 2:
+            widths.append(fwhm_of(image[row - half : row + half + 1, column - half : column + half + 1]))
+    if widths:
+        return finder_fwhm(float(np.median(widths)))
+    psf = enhanced.psf.value
+    return finder_fwhm(psf.fwhm if psf is not None else expected)
+
+
+def _filtered(image: Array, kernel: Array) -> Array:
     from scipy.signal import fftconvolve
 
+    return np.asarray(fftconvolve(image, kernel, mode="same"))
+
+
+def _responses(blank: Cutout, enhanced: Cutout, fwhm: float, width: float) -> Array:
+    """Finder's matched filter on an enhanced blank, the border and the galaxy's core left out."""
     scale = enhanced.shape[0] // blank.shape[0]
     image = np.nan_to_num(enhanced.data.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    psf = enhanced.psf.value
-    width = finder_fwhm(psf.fwhm if psf is not None else fwhm * scale)
     center = blank.lens_center.value
-    fine_center = None if center is None else tuple(scale * (c + 0.5) - 0.5 for c in center)
-    residual = subtract_light(image, width, fine_center)  # type: ignore[arg-type]
-    response = fftconvolve(residual, finder_kernel(width), mode="same")
+    fine = None if center is None else (scale * (center[0] + 0.5) - 0.5, scale * (center[1] + 0.5) - 0.5)
+    response = _filtered(subtract_light(image, width, fine), finder_kernel(width))
     border = border_of(blank.shape) * scale
     used = np.zeros(image.shape, bool)
     used[border : image.shape[0] - border, border : image.shape[1] - border] = True
-    if fine_center is not None:
-        radius = np.hypot(
-            np.arange(image.shape[1]) - fine_center[0], (np.arange(image.shape[0]) - fine_center[1])[:, None]
-        )
-        used &= radius > 2.0 * fwhm * scale
+    if fine is not None:
+        across, along = np.arange(image.shape[1]) - fine[0], np.arange(image.shape[0]) - fine[1]
+        used &= np.hypot(across, along[:, None]) > 2.0 * fwhm * scale
     return np.asarray(response[used])

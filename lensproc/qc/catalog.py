@@ -15,13 +15,17 @@ from lensproc.qc import thresholds as at
 from lensproc.qc.calibration import Calibration
 from lensproc.qc.forced import ForcedFit, PointSpread, flux_error
 from lensproc.qc.light import azimuthal_median
-from lensproc.qc.matching import match_one_to_one, nearest_distance
+from lensproc.qc.matching import match_one_to_one
 from lensproc.qc.pair import Pair
+from lensproc.qc.pairs import delta_chi2
 from lensproc.qc.sky import sky_positions
 from lensproc.qc.sources import Candidates, find_sources, finder_fwhm, finder_kernel, label_of, recipe_kernel
 from lensproc.qc.verdict import UNMEASURED, Finding, is_lost, judge, verdict_of_new
 
 Array = NDArray[np.float64]
+
+MOST_PAIR_TESTS = 20
+"""Pairs tested in one cutout; further claims stay AMBIG."""
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "id": ("", "running number"),
@@ -93,10 +97,9 @@ def catalogue(pair: Pair, calibration: Calibration | None) -> Catalog | None:
     blob = np.concatenate([found_out.blobness[j], found_in.blobness[only_in], found_out.blobness[only_out]])
     kind = np.repeat(["both", "in", "out"], [i.size, only_in.size, only_out.size])
     measured = _measure(pair, x, y)
-    close = nearest_distance((x[kind == "out"], y[kind == "out"]), (x[kind == "both"], y[kind == "both"]))
-    claims = np.zeros(x.size, bool)
-    claims[kind == "out"] = close < at.PAIR_SEPARATION * pair.psf.fwhm
-    verdicts = _verdicts(pair, kind, claims, measured)
+    partner = _partners(pair, kind, x, y)
+    measured["dchi2_pair"] = _pair_tests(pair, x, y, partner)
+    verdicts = _verdicts(pair, kind, partner >= 0, measured)
     columns: dict[str, NDArray[np.generic]] = {
         "x": x,
         "y": y,
@@ -122,23 +125,22 @@ def candidates_in(pair: Pair) -> tuple[Candidates, Array]:
         excluded=~np.isfinite(level),
     )
     found = _beyond_nucleus(found, pair)
-    return found, _at(level, found, 1)
+    return found, _at(level, found)
 
 
 def candidates_out(pair: Pair, calibration: Calibration | None) -> tuple[Candidates, Array]:
     """Candidates of the output, positions in input pixels, and the 1σ of the finder's filter on blanks at each."""
     assert pair.psf is not None
     assert pair.psf_out is not None
-    width = finder_fwhm(pair.psf_out.fwhm)
-    kernel = finder_kernel(width)
     if calibration is None:
+        width = finder_fwhm(pair.psf_out.fwhm)
         gain, maximum = pair.noise.response(recipe_kernel(pair.psf.fwhm)), 0.0
+        star = _star(finder_kernel(width), width) * pair.scale**2
     else:
-        gain, maximum = calibration.level_at(pair.psf.fwhm, pair.noise.lag1)
-    star = _star(kernel, width) * pair.scale**2
+        level = calibration.level_at(pair.psf.fwhm, pair.noise.lag1)
+        width, gain, maximum, star = level.width, level.gain, level.maximum, level.star
     faintest = at.FINDER_FLOOR_SNR * flux_error(PointSpread(pair.psf), pair.noise) * star
     sigma = pair.noise.sigma.repeat(pair.scale, 0).repeat(pair.scale, 1)
-    level = gain * sigma
     threshold = max(at.FINDER_SNR * gain, maximum, faintest) * sigma
     center = None
     if pair.center is not None:
@@ -151,7 +153,7 @@ def candidates_out(pair: Pair, calibration: Calibration | None) -> tuple[Candida
         pair.scale,
         excluded=~np.isfinite(threshold),
     )
-    noise = _at(level, found, 1)
+    noise = _at(gain * sigma, found)
     found = found.to_input(pair.scale)
     keep = _outside_nucleus(found, pair)
     return _chosen(found, keep), noise[keep]
@@ -163,7 +165,7 @@ def _star(kernel: Array, fwhm: float) -> float:
     return float((kernel * image).sum())
 
 
-def _at(level: Array, found: Candidates, scale: int) -> Array:
+def _at(level: Array, found: Candidates) -> Array:
     rows = np.clip(np.rint(found.y).astype(np.intp), 0, level.shape[0] - 1)
     columns = np.clip(np.rint(found.x).astype(np.intp), 0, level.shape[1] - 1)
     values = level[rows, columns]
@@ -210,6 +212,36 @@ def _measure(pair: Pair, x: Array, y: Array) -> dict[str, NDArray[np.generic]]:
         "dy": dy,
         "shift_err": error,
     }
+
+
+def _partners(pair: Pair, kind: NDArray[np.str_], x: Array, y: Array) -> NDArray[np.intp]:
+    """Index of the matched source with which a new candidate of the output claims a pair, -1 for none."""
+    assert pair.psf is not None
+    partner = np.full(x.size, -1, np.intp)
+    matched, new = np.flatnonzero(kind == "both"), np.flatnonzero(kind == "out")
+    if matched.size and new.size:
+        distance = np.hypot(x[new][:, None] - x[matched], y[new][:, None] - y[matched])
+        nearest = distance.argmin(1)
+        near = distance[np.arange(new.size), nearest] < at.PAIR_SEPARATION * pair.psf.fwhm
+        partner[new[near]] = matched[nearest[near]]
+    return partner
+
+
+def _pair_tests(pair: Pair, x: Array, y: Array, partner: NDArray[np.intp]) -> Array:
+    """Δχ² of two PSFs against one on the input, for the candidates that claim a pair; NaN for the others."""
+    dchi2 = np.full(x.size, np.nan)
+    claims = np.flatnonzero(partner >= 0)[:MOST_PAIR_TESTS]
+    if claims.size == 0:
+        return dchi2
+    assert pair.psf is not None
+    spread = PointSpread(pair.psf)
+    error = at.H_ERROR["width" if pair.psf.image is None else "image"]
+    light = pair.x if pair.center is None else pair.x - azimuthal_median(pair.x, pair.center)
+    for k in claims:
+        other = partner[k]
+        places = (float(x[other]), float(y[other])), (float(x[k]), float(y[k]))
+        dchi2[k] = delta_chi2(light, pair.noise, spread, *places, error)
+    return dchi2
 
 
 def _verdicts(

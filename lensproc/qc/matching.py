@@ -35,11 +35,3 @@ def match_one_to_one(
     rows, columns = linear_sum_assignment(cost)
     near = distance[rows, columns] <= reach
     return rows[near], columns[near]
-
-
-def nearest_distance(first: tuple[Array, Array], second: tuple[Array, Array]) -> Array:
-    """Distance from each of the first positions to the nearest of the second, infinite where there is none."""
-    if second[0].size == 0:
-        return np.full(first[0].size, np.inf)
-    distance = np.hypot(first[0][:, None] - second[0][None, :], first[1][:, None] - second[1][None, :])
-    return np.asarray(distance.min(axis=1)) if first[0].size else np.zeros(0)
