@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from lensproc.fits.opening import collected_warnings
 from lensproc.fits.serialise import ascii_text, card, history
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ _STRUCTURE = {
     *("BSCALE", "BZERO", "BLANK", "ZBLANK", "BSOFTEN", "BOFFSET", "DATAMIN", "DATAMAX", "LONGSTRN"),
 }
 """Cards that the writer makes anew, that describe how the input was stored, or that are no longer true."""
-_STRUCTURE_PATTERN = re.compile(
-    r"NAXIS\d+|LP[A-Z0-9]*|Q[A][A-Z0-9]+|DQBIT\d\d|Z(IMAGE|TENSION|CMPTYPE|BITPIX|NAXIS\d*|TILE\d+)"
-)
+_STRUCTURE_PATTERN = re.compile(r"NAXIS\d+|Z(IMAGE|TENSION|CMPTYPE|BITPIX|NAXIS\d*|TILE\d+)")
+_EARLIER_RUN = re.compile(r"(LP|QA|E_QA)[A-Z0-9_-]*|DQBIT\d\d|DQBAD")
+"""What an earlier run of lensproc said; only dropped where LPVER shows that it was one."""
+_NOT_FINITE = re.compile(r"= *'?[+-]?(nan|inf(inity)?) *'? *(/|$)", re.IGNORECASE)
+"""Also as words: astropy puts quotes around a bare NaN."""
 _KEYWORD = re.compile(r"[A-Z0-9_-]{1,8} *")
 _VALUE = re.compile(
     r" *("
@@ -42,7 +45,7 @@ _VALUE = re.compile(
 )
 _WCS = re.compile(
     r"(WCSAXES|WCSNAME|CTYPE\d|CUNIT\d|CRVAL\d|CRPIX\d|CDELT\d|CROTA\d|CD\d_\d|PC\d_\d|PV\d_\d+|LONPOLE|LATPOLE|"
-    r"RADESYS|RADECSYS|EQUINOX|[AB]P?_(ORDER|DMAX|\d_\d)|EPOCH)$"
+    r"CD00\d00\d|PC00\d00\d|RADESYS|RADECSYS|EQUINOX|[AB]P?_(ORDER|DMAX|\d_\d)|EPOCH)$"
 )
 
 
@@ -60,9 +63,11 @@ def science_cards(header: Header) -> str:
         80 characters a card. HIERARCH cards, and cards that break the standard, become COMMENT; numbers that are
         not finite become undefined values.
     """
-    text = header.tostring(sep="", endcard=False, padding=False)
+    with collected_warnings():  # of cards that break the standard, which are mended here
+        text = header.tostring(sep="", endcard=False, padding=False)
     kept: list[str] = []
     dropping = False
+    of_lensproc = "LPVER" in header
     for start in range(0, len(text), 80):
         line = text[start : start + 80]
         keyword = line[:8].rstrip()
@@ -73,12 +78,16 @@ def science_cards(header: Header) -> str:
         dropping = False
         if keyword in ("HISTORY", "COMMENT", ""):
             kept.append(line if line.isascii() and line.isprintable() else ascii_text(line)[:80].ljust(80))
-        elif keyword in _STRUCTURE or _STRUCTURE_PATTERN.fullmatch(keyword):
+        elif (
+            keyword in _STRUCTURE
+            or _STRUCTURE_PATTERN.fullmatch(keyword)
+            or (of_lensproc and _EARLIER_RUN.fullmatch(keyword))
+        ):
             dropping = True
+        elif _NOT_FINITE.match(line[8:]) and _KEYWORD.fullmatch(line[:8]):
+            kept.append(card(keyword, None))
         elif line[8:10] == "= " and _KEYWORD.fullmatch(line[:8]) and _VALUE.fullmatch(line[10:]):
             kept.append(line if line.isascii() and line.isprintable() else ascii_text(line)[:80].ljust(80))
-        elif re.match(r"= *[+-]?(nan|inf)", line[8:], re.IGNORECASE) and _KEYWORD.fullmatch(line[:8]):
-            kept.append(card(keyword, None))
         else:
             dropping = True
             kept.append(history(line.removeprefix("HIERARCH ").rstrip(), "COMMENT"))
@@ -87,6 +96,11 @@ def science_cards(header: Header) -> str:
 
 def sky_cards(header: Header) -> str:
     """Only the cards of the primary celestial WCS, for planes that lie on the same sky."""
+    keywords = dict.fromkeys(keyword for keyword in header if _WCS.match(keyword))
+    # of repeated cards the last counts, as for wcslib
+    values = {keyword: header[keyword, header.count(keyword) - 1] for keyword in keywords}
     return "".join(
-        card(keyword, header[keyword]) for keyword in dict.fromkeys(header.keys()) if _WCS.match(keyword)
+        card(keyword, value)
+        for keyword, value in values.items()
+        if isinstance(value, bool | int | float | str)
     )

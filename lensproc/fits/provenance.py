@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensproc.enhanced import Activity, Rows
-from lensproc.errors import InputError
+from lensproc.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList
@@ -58,11 +58,16 @@ def software_versions() -> str:
 
 def durations_are_zero() -> bool:
     """Tell whether SOURCE_DATE_EPOCH is set, so that files must not depend on the clock."""
-    return "SOURCE_DATE_EPOCH" in os.environ
+    return bool(os.environ.get("SOURCE_DATE_EPOCH"))
 
 
 def timestamp() -> str:
     """UTC in ISO 8601 to the second; the time of SOURCE_DATE_EPOCH where that is set.
+
+    Raises
+    ------
+    UsageError
+        Where SOURCE_DATE_EPOCH is no number of seconds since 1970.
 
     Examples
     --------
@@ -71,7 +76,13 @@ def timestamp() -> str:
     """
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     utc = datetime.UTC
-    when = datetime.datetime.fromtimestamp(int(epoch), utc) if epoch else datetime.datetime.now(utc)
+    try:
+        when = datetime.datetime.fromtimestamp(int(epoch), utc) if epoch else datetime.datetime.now(utc)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(
+            f"SOURCE_DATE_EPOCH={epoch!r} is no time",
+            remedy="set it to whole seconds since 1970, as date +%s prints them, or unset it",
+        ) from None
     return when.strftime("%Y-%m-%dT%H:%M:%S")
 
 

@@ -8,17 +8,18 @@ the tests have astropy and fitsverify read them back.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lensproc.enhanced import Rows, Scalar
+from lensproc.enhanced import Scalar, Value
 
 BLOCK = 2880
+_KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
 _LETTERS = str.maketrans(
     {
         "σ": "sigma",
@@ -200,107 +201,55 @@ def image_bytes(
     return hdu_bytes("".join(head) + cards, stored.tobytes())
 
 
-_CODES = {"f8": "D", "f4": "E", "i8": "K", "i4": "J", "i2": "I", "u1": "B"}
-
-
-def table_bytes(rows: Rows, name: str, description: str = "") -> bytes:
-    """Write a binary table extension with fixed-width columns (FITS 4.0, section 7.3).
-
-    Raises
-    ------
-    TypeError
-        For a column of a type that has no FITS code.
-    """
-    columns = {key: _table_column(np.asarray(values)) for key, values in rows.columns.items()}
-    dtype = np.dtype([(key, stored.dtype, stored.shape[1:]) for key, (stored, _) in columns.items()])
-    table = np.zeros(len(rows), dtype)
-    for key, (stored, _) in columns.items():
-        table[key] = stored
-    cards = _table_cards(
-        tuple(columns),
-        tuple(form for _, form in columns.values()),
-        tuple(rows.units.get(key, "") for key in columns),
-        tuple(rows.descriptions.get(key, "") for key in columns),
-        dtype.itemsize,
-        len(rows),
-        name,
-        description,
-    )
-    return hdu_bytes(cards, table.tobytes())
-
-
-def _table_column(values: NDArray[Any]) -> tuple[NDArray[Any], str]:
-    """Return a column as it is stored, and its TFORM."""
-    if values.dtype.kind in "UO":
-        texts = [ascii_text(str(value)) for value in values.ravel().tolist()]
-        width = max((len(text) for text in texts), default=1) or 1
-        return np.array(texts, f"S{width}").reshape(values.shape), f"{width}A"
-    repeat = int(np.prod(values.shape[1:], dtype=int)) if values.ndim > 1 else 1
-    prefix = str(repeat) if repeat != 1 else ""
-    if values.dtype.kind == "b":
-        return np.where(values, ord("T"), ord("F")).astype(np.uint8), f"{prefix}L"
-    if values.dtype.kind == "u" and values.dtype.itemsize > 1:
-        values = values.astype(np.int64)
-    kind = values.dtype.str[1:]
-    if kind not in _CODES:
-        raise TypeError(f"a FITS table cannot hold a column of type {values.dtype}")
-    return values.astype(values.dtype.newbyteorder(">")), f"{prefix}{_CODES[kind]}"
-
-
-@lru_cache(maxsize=256)
-def _table_cards(
-    names: tuple[str, ...],
-    formats: tuple[str, ...],
-    units: tuple[str, ...],
-    descriptions: tuple[str, ...],
-    width: int,
-    count: int,
-    name: str,
-    description: str,
-) -> str:
-    cards = [
-        card("XTENSION", "BINTABLE", "binary table extension"),
-        card("BITPIX", 8),
-        card("NAXIS", 2),
-        card("NAXIS1", width, "bytes per row"),
-        card("NAXIS2", count, "rows"),
-        card("PCOUNT", 0),
-        card("GCOUNT", 1),
-        card("TFIELDS", len(names), "columns"),
-        card("EXTNAME", name, description),
-    ]
-    for i, (key, form, unit, text) in enumerate(
-        zip(names, formats, units, descriptions, strict=True), start=1
-    ):
-        cards += [card(f"TTYPE{i}", key, text), card(f"TFORM{i}", form)]
-        if unit:
-            cards.append(card(f"TUNIT{i}", unit))
-    return "".join(cards)
-
-
 def join_cards(items: Iterable[tuple[str, Scalar, str]]) -> str:
     """Write several (keyword, value, comment) cards."""
     return "".join(card(*item) for item in items)
 
 
-def value_cards(values: Mapping[str, Any], names: Sequence[str] | None = None) -> str:
-    """Write `Value` objects as cards by keyword, each with its error under the keyword's error name."""
+def value_cards(values: Mapping[str, Value], taken: Collection[str] = ()) -> str:
+    """Write `Value` objects as cards by keyword, each with its error under the keyword's error name.
+
+    Parameters
+    ----------
+    values : mapping of str to Value
+        By keyword.
+    taken : collection of str
+        Keywords that the header has already.
+
+    Raises
+    ------
+    ValueError
+        For a name that is no FITS keyword (FITS 4.0, section 4.1.2.1), or one that is taken.
+    """
+    used = {*taken, *values}
     cards = []
-    for keyword in names if names is not None else values:
-        value = values[keyword]
+    for keyword, value in values.items():
+        if not _KEYWORD.fullmatch(keyword):
+            raise ValueError(f"{keyword!r} is no keyword: 1 to 8 of A-Z, 0-9, hyphen and underscore")
+        if keyword in taken:
+            raise ValueError(f"{keyword} is a keyword of the core, a stage cannot give it")
         unit = f"[{value.unit}] " if value.unit else ""
         cards.append(card(keyword, value.value, unit + value.description))
         if value.error is not None:
-            cards.append(card(error_keyword(keyword), value.error, f"{unit}1 sigma error of {keyword}"))
+            name = error_keyword(keyword, used)
+            used.add(name)
+            cards.append(card(name, value.error, f"{unit}1 sigma error of {keyword}"))
     return "".join(cards)
 
 
-def error_keyword(keyword: str) -> str:
+def error_keyword(keyword: str, taken: Collection[str] = ()) -> str:
     """Keyword of a value's error: LP becomes LE, and other names get E_ before their first six letters.
+
+    Where that is taken, a number from 2 replaces the last letters.
 
     Examples
     --------
-    >>> error_keyword("LPTHETAE"), error_keyword("MYVALUE")
-    ('LETHETAE', 'E_MYVALU')
+    >>> error_keyword("LPTHETAE"), error_keyword("MYVALUE"), error_keyword("MYVALUE2", {"E_MYVALU"})
+    ('LETHETAE', 'E_MYVALU', 'E_MYVAL2')
     """
-    return f"LE{keyword[2:]}" if keyword.startswith("LP") else f"E_{keyword[:6]}"
+    name = f"LE{keyword[2:]}" if keyword.startswith("LP") else f"E_{keyword[:6]}"
+    number, start = 1, name
+    while name in taken:
+        number += 1
+        name = f"{start[: 8 - len(str(number))]}{number}"
+    return name

@@ -23,15 +23,17 @@ from lensproc.fits.serialise import (
     history,
     image_bytes,
     join_cards,
-    table_bytes,
     value_cards,
 )
+from lensproc.fits.table import table_bytes
 
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList
 
 SCHEMA = 1
 """Version of the layout of an output (LPSCHEMA)."""
+RESERVED = {"PRIMARY", "SCI", "ERR", "DQ", "UNCERT", "SOURCES", "WCSDVARR", "D2IMARR", TABLE}
+"""Extensions that only the core writes."""
 
 
 def write_enhanced(enhanced: Enhanced, path: Path, sync: bool = True) -> None:
@@ -80,12 +82,14 @@ def enhanced_to_bytes(enhanced: Enhanced) -> bytes:
 
 
 def _hdus(enhanced: Enhanced) -> Iterator[bytes]:
+    _check_names(enhanced)
     image = enhanced.image
     unit = image.unit.value
     yield hdu_bytes(primary_cards(enhanced))
     yield image_bytes(image.data, science_cards(image.header), "SCI", unit, "enhanced image")
     if image.variance is not None:
-        sigma = np.sqrt(image.variance)
+        with np.errstate(invalid="ignore"):  # a negative variance has no sigma: NaN
+            sigma = np.sqrt(image.variance)
         yield image_bytes(sigma, "", "ERR", unit, "1 sigma error")
     yield image_bytes(image.mask, dq_cards(enhanced), "DQ", None, "bit mask; 0 is good")
     if enhanced.uncertainty is not None:
@@ -103,6 +107,20 @@ def _hdus(enhanced: Enhanced) -> Iterator[bytes]:
             np.asarray(table.data, np.float32), number + science_cards(table.header), table.name
         )
     yield table_bytes(activity_rows(enhanced.activities), TABLE, "what was done, by whom")
+
+
+def _check_names(enhanced: Enhanced) -> None:
+    """Refuse planes and tables that would take each other's name, or one of the core's.
+
+    Raises
+    ------
+    ValueError
+        Naming them.
+    """
+    names = [name.upper() for name in (*enhanced.planes, *enhanced.tables)]
+    clashes = sorted({name for name in names if name in RESERVED or names.count(name) > 1})
+    if clashes:
+        raise ValueError(f"{', '.join(clashes)}: two extensions of one name")
 
 
 def _plane_cards(enhanced: Enhanced, plane: Plane) -> str:
@@ -172,11 +190,11 @@ def primary_cards(enhanced: Enhanced) -> str:
         ]
     lines = [history_line(activity) for activity in stages]
     lines += [f"lensproc: not carried over: {what}" for what in enhanced.image.dropped]
+    core = {keyword for keyword, _, _ in items}
     return "".join(
         [
             join_cards(items),
-            value_cards(enhanced.qa),
-            value_cards(enhanced.values),
+            value_cards({**enhanced.qa, **enhanced.values}, core),
             *map(history, lines),
         ]
     )

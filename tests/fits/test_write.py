@@ -17,7 +17,8 @@ from lensproc.cutout import Resolved
 from lensproc.enhanced import Activity, Rows
 from lensproc.errors import OutputError
 from lensproc.fits.provenance import activities_of
-from lensproc.fits.serialise import card, hdu_bytes, table_bytes
+from lensproc.fits.serialise import card, hdu_bytes
+from lensproc.fits.table import table_bytes
 from lensproc.fits.write import enhanced_to_bytes, enhanced_to_hdulist, write_enhanced
 from tests.fits.enhanced_examples import SHA, example
 
