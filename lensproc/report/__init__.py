@@ -1,0 +1,1 @@
+"""One page of a run: images side by side, sources with their verdicts, quality values with their colours."""
