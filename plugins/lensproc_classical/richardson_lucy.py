@@ -50,9 +50,10 @@ def deconvolve(
     Richardson 1972, JOSA 62, 55; Lucy 1974, AJ 79, 745. Both assume counts above zero, and a sky-subtracted
     image is negative in half of its sky. A PSF of unit sum leaves a constant alone, so the image is put on a
     pedestal of 2σ, deconvolved, and taken off it again: light may fall 2σ below the sky and no lower. Pixels
-    deeper than that are cut off there, which raises the mean of a sky of Gaussian noise by 0.008σ. Values are divided by σ first, since scikit-image adds 1e-12 to a
-    denominator; its ``clip``, which would cut at ±1, is off. The border goes on beyond the frame, since
-    scikit-image convolves with zeros there.
+    deeper than that are cut off there, which raises the mean of a sky of Gaussian noise by 0.008σ.
+
+    Values are divided by σ first, since scikit-image adds 1e-12 to a denominator; its ``clip``, which would cut
+    at ±1, is off. The border goes on beyond the frame, since scikit-image convolves with zeros there.
     """
     from skimage.restoration import richardson_lucy as iterate
 

@@ -31,9 +31,9 @@ class Grid:
     scale : int
         Output pixels per input pixel, s; B takes means over s × s pixels.
     transfer : torch.Tensor, shape (N, 1, size[0], size[1] // 2 + 1), complex
-        Fourier transform of the convolution in B: the output PSF and then the kernel of H, per item.
+        Fourier transform of the convolution in B, per item.
     target : torch.Tensor, shape of `transfer`
-        Fourier transform of the output PSF alone.
+        Fourier transform of what takes the sky to the output's PSF.
     """
 
     shape: tuple[int, int]
@@ -52,13 +52,14 @@ class Grid:
         shape : (int, int)
             Height and width of the images.
         kernels, targets : torch.Tensor, shape (N, k, k), k odd
-            Kernels of H, and PSFs of the output, in output pixels.
+            What takes the sky to the input, and to the output, on the output grid.
         scale : int
             Output pixels per input pixel.
         """
         from scipy.fft import next_fast_len
 
-        offset = scale * math.ceil((kernels.shape[-1] // 2) / scale)
+        half = max(kernels.shape[-1], targets.shape[-1]) // 2
+        offset = scale * math.ceil(half / scale)
         rows, columns = (next_fast_len(scale * side + 2 * offset, real=True) for side in shape)
 
         def transform(images: torch.Tensor) -> torch.Tensor:
@@ -66,8 +67,7 @@ class Grid:
             placed = F.pad(images, (0, columns - side, 0, rows - side))
             return torch.fft.rfft2(placed.roll((-(side // 2), -(side // 2)), (-2, -1)))[:, None]
 
-        target = transform(targets)
-        return cls(shape, (rows, columns), offset, scale, transform(kernels) * target, target)
+        return cls(shape, (rows, columns), offset, scale, transform(kernels), transform(targets))
 
     @property
     def frame(self) -> tuple[slice, slice]:
@@ -104,7 +104,7 @@ class Grid:
         return F.pad(self._repeat(plane), self.margins, mode="replicate")
 
     def restore(self, sky: torch.Tensor) -> torch.Tensor:
-        """G s in the frame: the sky seen with the output's PSF."""
+        """Show the sky with the output's PSF, in the frame."""
         return self.crop(torch.fft.irfft2(torch.fft.rfft2(sky) * self.target, s=self.size))
 
     def _repeat(self, plane: torch.Tensor) -> torch.Tensor:
