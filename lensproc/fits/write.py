@@ -15,7 +15,7 @@ from lensproc.contract import API
 from lensproc.enhanced import Activity, Enhanced, Plane, Scalar
 from lensproc.errors import LensprocError, OutputError
 from lensproc.fits.atomic import atomic_write
-from lensproc.fits.cards import science_cards, sky_cards
+from lensproc.fits.cards import doubled_matrix, science_cards, sky_cards
 from lensproc.fits.provenance import TABLE, activity_rows, run_id, timestamp
 from lensproc.fits.serialise import (
     card,
@@ -85,8 +85,9 @@ def _hdus(enhanced: Enhanced) -> Iterator[bytes]:
     _check_names(enhanced)
     image = enhanced.image
     unit = image.unit.value
-    yield hdu_bytes(primary_cards(enhanced))
-    yield image_bytes(image.data, science_cards(image.header), "SCI", unit, "enhanced image")
+    doubled = doubled_matrix(image.header)
+    yield hdu_bytes(primary_cards(enhanced, doubled))
+    yield image_bytes(image.data, science_cards(image.header, doubled), "SCI", unit, "enhanced image")
     if image.variance is not None:
         with np.errstate(invalid="ignore"):  # a negative variance has no sigma: NaN
             sigma = np.sqrt(image.variance)
@@ -152,7 +153,7 @@ def last_stages(activities: tuple[Activity, ...]) -> list[Activity]:
     return [activity for activity in latest if activity.kind != "core"]
 
 
-def primary_cards(enhanced: Enhanced) -> str:
+def primary_cards(enhanced: Enhanced, doubled: tuple[str, ...] = ()) -> str:
     """Cards of PRIMARY: what lensproc says of the file, the checks, what stages say, and one HISTORY per stage."""
     from lensproc import __version__
 
@@ -189,7 +190,10 @@ def primary_cards(enhanced: Enhanced) -> str:
             (f"LP{number:02d}STAT", activity.status, ""),
         ]
     lines = [history_line(activity) for activity in stages]
-    lines += [f"lensproc: not carried over: {what}" for what in enhanced.image.dropped]
+    dropped = list(enhanced.image.dropped)
+    if doubled:
+        dropped.append(f"{', '.join(doubled)}: the CD cards say the same, and both are against the standard")
+    lines += [f"lensproc: not carried over: {what}" for what in dropped]
     core = {keyword for keyword, _, _ in items}
     return "".join(
         [

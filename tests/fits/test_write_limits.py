@@ -101,3 +101,33 @@ def test_a_date_that_is_none_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None
         timestamp()
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "")
     assert not durations_are_zero(), "empty is as good as not set"
+
+
+def with_both_matrices(step: float) -> fits.Header:
+    """A header as archives write them: CD, then PC with CDELT of 1, then WCSAXES."""
+    header = fits.Header()
+    header["CTYPE1"], header["CTYPE2"], header["CRVAL1"], header["CRVAL2"] = "RA---TAN", "DEC--TAN", 10.0, 3.0
+    header["CRPIX1"], header["CRPIX2"], header["CD1_1"], header["CD2_2"] = 5.0, 6.0, -1e-4, 1e-4
+    header["PC1_1"], header["PC2_2"], header["CDELT1"], header["CDELT2"] = -step, step, 1.0, 1.0
+    header["WCSAXES"] = 2
+    return header
+
+
+def test_of_two_matrices_that_agree_one_is_written_and_the_axes_come_first() -> None:
+    header = with_both_matrices(1e-4 * (1 + 1e-14))
+    hdus = enhanced_to_hdulist(example(image=example().image.replace(header=header)))
+    science = hdus["SCI"].header
+    assert science["CD1_1"] == -1e-4
+    assert {"PC1_1", "PC2_2", "CDELT1", "CDELT2"}.isdisjoint(science)
+    assert list(science).index("WCSAXES") < list(science).index("CTYPE1")
+    history = "".join(hdus[0].header["HISTORY"])
+    assert "not carried over: PC1_1, PC2_2, CDELT1, CDELT2: the CD cards say the same" in history
+    points = [[0.0, 0.0], [60.0, 3.0]]
+    before, after = (WCS(h).all_pix2world(points, 0) for h in (header, science))
+    np.testing.assert_allclose(before, after, rtol=0, atol=1e-13)
+
+
+def test_two_matrices_that_disagree_both_stay() -> None:
+    header = with_both_matrices(1.001e-4)
+    science = enhanced_to_hdulist(example(image=example().image.replace(header=header)))["SCI"].header
+    assert {"PC1_1", "CDELT1", "CD1_1"} <= set(science)
