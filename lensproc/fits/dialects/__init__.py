@@ -15,13 +15,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Defaults", "Dialect", "Planes", "builtin_dialects", "choose_dialect"]
 
-MODULES = ("multi", "generic")
+MODULES = (
+    "lensproc_output",
+    "hsc",
+    "legacy",
+    "des",
+    "panstarrs",
+    "euclid",
+    "hst",
+    "jwst",
+    "cube",
+    "multi",
+    "generic",
+)
 
 
 @lru_cache(maxsize=1)
 def builtin_dialects() -> tuple[Dialect, ...]:
     """Return the dialects that come with lensproc."""
-    return tuple(importlib.import_module(f"{__name__}.{module}").DIALECT for module in MODULES)
+    surveys: tuple[Dialect, ...] = importlib.import_module(f"{__name__}.single").DIALECTS
+    own = [importlib.import_module(f"{__name__}.{module}").DIALECT for module in MODULES]
+    return (*own, *surveys)
 
 
 def choose_dialect(headers: Sequence[Header], dialects: Sequence[Dialect], file: str) -> Dialect:
