@@ -81,7 +81,7 @@ def limits_in_words(name: str) -> str:
         low, high = at.CHI2_PASSES
         return f"pass {low:g} to {high:g}, fail above {at.CHI2_FAILS:g}"
     if name == "QACHIP":
-        return f"pass where chance gives such a peak in more than {at.CHIP_PASSES:g} of cutouts, fail below {at.CHIP_FAILS:g}"
+        return f"pass where chance p > {at.CHIP_PASSES:g}, fail where p < {at.CHIP_FAILS:g}"
     limit = at.LIMITS.get(name)
     if limit is None:
         return ""
