@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from astropy.io.fits import VerifyError
+
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 _TOUCHED = re.compile(
     r"(?:CRPIX|CDELT|CROTA|CTYPE|CRVAL|CUNIT|CNAME|CRDER|CSYER|CD\d|PC\d|PV\d|PS\d|WCSAXES|WCSDIM|NAXIS"
     r"|[AB]P?_|CPDIS|CPERR|CQDIS|DP\d|D2IM|LT[VM]\d|PIX|X?Y?PIXELSZ|SECPIX"
-    r"|AMD[XY]|CNPIX|PLT|PPO\d|(?:.*[. ])?[A-Z]*SEC[A-Z0-9]?$)"
+    r"|AMDX1$|CNPIX|(?:.*[. ])?[A-Z]*SEC[A-Z0-9]?$)"
 )
 
 
@@ -67,13 +69,24 @@ class Cards:
     ----------
     header : astropy.io.fits.Header
         The copy, which the methods change.
+    notes : tuple of str
+        Which cards are left out of it since their values are against the standard.
     """
 
     def __init__(self, original: Header) -> None:
         self._count = Counter(filter(_TOUCHED.match, original))
         # Of repeated cards wcslib obeys the last. Values are parsed in the original, which remembers them.
-        self._present: dict[str, Any] = {k: original[k, n - 1] for k, n in self._count.items()}
+        self._present: dict[str, Any] = {}
+        unreadable = []
+        for keyword, count in self._count.items():
+            try:
+                self._present[keyword] = original[keyword, count - 1]
+            except VerifyError:
+                unreadable.append(keyword)
         self.header: Header = original.copy()
+        for keyword in unreadable:
+            self.header.remove(keyword, remove_all=True)
+        self.notes = tuple(f"{keyword}: not a valid card, and readers pass over it" for keyword in unreadable)
 
     def __contains__(self, keyword: str) -> bool:
         return keyword in self._present

@@ -11,7 +11,7 @@ _SIP = re.compile(r"([AB])P?_(\d+)_(\d+)$")
 _SHIFTED_AXIS = {"A_DMAX": 1, "B_DMAX": 2, "CPERR1": 1, "CPERR2": 2, "D2IMERR1": 1, "D2IMERR2": 2}
 
 
-def rescale_distortion(cards: Cards, scale: Scale) -> list[str]:
+def rescale_distortion(cards: Cards, scale: Scale) -> None:
     """Rescale SIP coefficients and largest distortions; TPV, ZPN and the like act on degrees and stay.
 
     Raises
@@ -33,4 +33,3 @@ def rescale_distortion(cards: Cards, scale: Scale) -> list[str]:
                 "(only 'Lookup' can)",
                 remedy="remove the card and its records, or fit SIP to it, if its shift of the sky may be lost",
             )
-    return []

@@ -43,8 +43,8 @@ def _rescale_matrix(cards: Cards, scale: Scale, version: str) -> list[str]:
     has_cd, has_pc = (bool(_elements(cards, name, version)) for name in ("CD", "PC"))
     rotations = [k for k in (f"CROTA1{version}", f"CROTA2{version}") if k in cards]
     rotated = any(cards.number(k, 0.0) for k in rotations)
-    notes: list[str] = []
-    if has_pc and rotated and scale.isotropic:
+    fixed = _increments_are_fixed(cards, version)
+    if has_pc and rotated and scale.isotropic and not fixed:
         # PC governs, old readers take CROTA: dividing CDELT keeps both true.
         _divide_increments(cards, scale, version)
     elif has_pc:
@@ -52,20 +52,29 @@ def _rescale_matrix(cards: Cards, scale: Scale, version: str) -> list[str]:
         _divide_columns(cards, scale, "PC", version)
     elif has_cd:
         _divide_copied_increments(cards, scale, version)
-    elif scale.isotropic or not rotated:
+    elif not fixed and (scale.isotropic or not rotated):
         _divide_increments(cards, scale, version)
     else:
         _rotation_to_pc(cards, version)
         _divide_columns(cards, scale, "PC", version)
     if has_cd:
         _divide_columns(cards, scale, "CD", version)
-    if rotated and not scale.isotropic:
+    if rotated and (not scale.isotropic or (fixed and not (has_cd and not has_pc))):
         for keyword in rotations:
             cards.drop(keyword)
-        notes.append(
-            f"{', '.join(rotations)}: an angle cannot describe pixels scaled unequally; the matrix does"
-        )
-    return notes
+        return [f"{', '.join(rotations)}: the rotation stands in the matrix elements only"]
+    return []
+
+
+def _increments_are_fixed(cards: Cards, version: str) -> bool:
+    """Whether CDELT must stay: wcslib applies TPV and other sequent distortions after PC and before CDELT.
+
+    The convention means TPV in degrees, where it makes no difference; with CDELT as it was, both readings hold.
+    """
+    algorithms = {str(cards.get(f"CTYPE{axis}{version}"))[5:8] for axis in (1, 2)}
+    return (
+        bool(algorithms & {"TPV", "TPD", "TPU"}) or f"CQDIS1{version}" in cards or f"CQDIS2{version}" in cards
+    )
 
 
 def _elements(cards: Cards, name: str, version: str) -> dict[str, tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Rescale or drop the cards that speak of pixels without being a WCS."""
+"""Rescale or drop the cards that speak of pixels without being a WCS of the standard."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ _AREA = ("PIXAR_A2", "PIXAR_SR")
 # Copies of the pixel's side in many spellings. Not among them: PIXSIZE (microns of the detector), PIXAR (above).
 _SIDE = re.compile(r"(?:PIX(?:EL)?_?SCA?L(?:E)?|PIXELSCL|SECPIX)([12XY]?)$")
 _PHYSICAL = re.compile(r"LT[VM]\d")
-_PLATE = re.compile(
-    r"AMD(?:[XY]\d+|RE[XY]\d*)$|CNPIX[12]$|PLTRA[HMS]$|PLTDEC(?:SN|[DMS])$|PPO\d$|[XY]PIXELSZ$"
-)
 _SECTION = re.compile(r"(?:.*[. ])?[A-Z]*SEC[A-Z0-9]?$")
 _SECTION_VALUE = re.compile(r"\s*(\[[\d\s:,*-]+\])?\s*$")
 
 
-def rescale_pixel_properties(cards: Cards, scale: Scale) -> list[str]:
-    """Rescale pixel areas, pixel sides and the physical coordinates of IRAF (LTV, LTM)."""
+def rescale_pixel_properties(cards: Cards, scale: Scale) -> None:
+    """Rescale pixel areas and sides, physical coordinates of IRAF (LTV, LTM) and plate solutions of the DSS."""
     for keyword in _AREA:
         cards.multiply(keyword, 1 / (scale.x * scale.y))
     mean = (scale.x * scale.y) ** 0.5
@@ -28,7 +25,8 @@ def rescale_pixel_properties(cards: Cards, scale: Scale) -> list[str]:
             cards.multiply(keyword, 1 / side)
     if any(map(_PHYSICAL.match, cards)):
         _rescale_physical(cards, scale)
-    return []
+    if "AMDX1" in cards:
+        _rescale_plate(cards, scale)
 
 
 def _rescale_physical(cards: Cards, scale: Scale) -> None:
@@ -43,26 +41,27 @@ def _rescale_physical(cards: Cards, scale: Scale) -> None:
         for j in (1, 2):
             keyword = f"LTM{i}_{j}"
             if not cards.multiply(keyword, scale[i]) and i == j:
-                cards.insert(
-                    keyword, scale[i], "Physical to image coordinates: scale", ("LTM1_1", "LTV2", "LTV1")
-                )
+                after = ("LTM1_1", "LTV2", "LTV1")
+                cards.insert(keyword, scale[i], "Physical to image coordinates: scale", after)
 
 
-def drop_stale(cards: Cards) -> list[str]:
-    """Drop cards that only hold on the input's grid: sections in pixels and plate solutions of the DSS."""
-    notes = []
+def _rescale_plate(cards: Cards, scale: Scale) -> None:
+    """Rescale the plate solution of the DSS, which wcslib obeys before the WCS cards beside it.
+
+    Pixel p lies at (PPO - XPIXELSZ (p + CNPIX - 1/2)) / 1000 mm on the plate, and only that step knows pixels;
+    p + CNPIX - 1/2 is counted from a pixel's edge, so both cards scale by a mere factor.
+    """
+    for axis, size in ((1, "XPIXELSZ"), (2, "YPIXELSZ")):
+        cards.multiply(f"CNPIX{axis}", scale[axis])
+        cards.multiply(size, 1 / scale[axis])
+
+
+def drop_sections(cards: Cards) -> list[str]:
+    """Drop sections in pixels ([x1:x2,y1:y2]), which only hold on the input's grid; returns a note."""
     sections = [k for k in cards if _SECTION.match(k) and _is_section(cards[k])]
-    plate = [k for k in cards if _PLATE.match(k)]
-    for keyword in (*sections, *plate):
+    for keyword in sections:
         cards.drop(keyword)
-    if sections:
-        notes.append(f"{', '.join(sections)}: sections in pixels of the input")
-    if plate:
-        kept = "the WCS cards say the same" if "CTYPE1" in cards else "the header has no other WCS"
-        notes.append(
-            f"{plate[0]} and {len(plate) - 1} more: plate solution in pixels of the scanned plate; {kept}"
-        )
-    return notes
+    return [f"{', '.join(sections)}: sections in pixels of the input"] if sections else []
 
 
 def _is_section(value: object) -> bool:

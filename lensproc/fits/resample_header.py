@@ -17,7 +17,7 @@ from lensproc.fits.header_axes import drop_further_axes
 from lensproc.fits.header_cards import Cards, Scale, finite_number
 from lensproc.fits.header_distortion import rescale_distortion
 from lensproc.fits.header_linear import rescale_linear
-from lensproc.fits.header_pixels import drop_stale, rescale_pixel_properties
+from lensproc.fits.header_pixels import drop_sections, rescale_pixel_properties
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -71,14 +71,10 @@ def resample_header(
     factor = Scale.of(scale)
     cards = Cards(header)
     if factor.x == factor.y == 1:
-        return ResampledHeader(cards.header)
-    notes = [
-        *drop_further_axes(cards),
-        *rescale_linear(cards, factor),
-        *rescale_distortion(cards, factor),
-        *rescale_pixel_properties(cards, factor),
-        *drop_stale(cards),
-    ]
+        return ResampledHeader(cards.header, cards.notes)
+    notes = [*cards.notes, *drop_further_axes(cards), *rescale_linear(cards, factor), *drop_sections(cards)]
+    rescale_distortion(cards, factor)
+    rescale_pixel_properties(cards, factor)
     if shape is not None:
         _set_shape(cards, factor, shape)
     return ResampledHeader(cards.header, tuple(notes))
