@@ -189,7 +189,7 @@ def primary_cards(enhanced: Enhanced, doubled: tuple[str, ...] = ()) -> str:
             (f"LP{number:02d}WSHA", weights, "" if weights else "no weights"),
             (f"LP{number:02d}STAT", activity.status, ""),
         ]
-    lines = [history_line(activity) for activity in stages]
+    lines = [history_line(activity) for activity in enhanced.activities if activity.kind != "core"]
     dropped = list(enhanced.image.dropped)
     if doubled:
         dropped.append(f"{', '.join(doubled)}: the CD cards say the same, and both are against the standard")

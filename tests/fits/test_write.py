@@ -124,6 +124,8 @@ def test_a_second_run_appends_its_rows() -> None:
     assert activities_of(hdus) == (*earlier, *later)
     assert hdus[0].header["LPNSTAGE"] == 1
     assert hdus[0].header["LP01ID"] == "other", "the numbered keywords are those of the last run"
+    stages = [line.split()[1] for line in hdus[0].header["HISTORY"] if "not carried" not in line]
+    assert stages == ["net", "other"], "HISTORY tells of all runs"
 
 
 def test_a_plane_of_its_own_sky_and_one_on_the_images(hdus: fits.HDUList) -> None:
