@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lensproc.contract.stage import Stage
 
 GROUP = "lensproc.plugins"
+ALLOW, BLOCK = "LENSPROC_PLUGINS", "LENSPROC_DISABLE_PLUGINS"
 Status = Literal["OK", "BLOCKED", "BROKEN"]
 
 
@@ -197,6 +198,13 @@ def load_registry(points: Iterable[EntryPoint] | None = None) -> Registry:
     return registry
 
 
+def unknown_names(registry: Registry) -> dict[str, list[str]]:
+    """Names in ``LENSPROC_PLUGINS`` and ``LENSPROC_DISABLE_PLUGINS`` that no entry point has, by variable."""
+    known = {record.name for record in registry.records}
+    found = {variable: sorted((_names(variable) or set()) - known) for variable in (ALLOW, BLOCK)}
+    return {variable: names for variable, names in found.items() if names}
+
+
 def _names(variable: str) -> set[str] | None:
     text = os.environ.get(variable)
     return None if text is None else {name.strip() for name in text.split(",") if name.strip()}
@@ -204,11 +212,11 @@ def _names(variable: str) -> set[str] | None:
 
 def _load(registry: Registry, point: EntryPoint) -> PluginRecord:
     package = f"{point.dist.name}=={point.dist.version}" if point.dist else point.value
-    allowed, blocked = _names("LENSPROC_PLUGINS"), _names("LENSPROC_DISABLE_PLUGINS")
+    allowed, blocked = _names(ALLOW), _names(BLOCK)
     if allowed is not None and point.name not in allowed:
-        return PluginRecord(point.name, package, "BLOCKED", "not named in LENSPROC_PLUGINS")
+        return PluginRecord(point.name, package, "BLOCKED", f"not named in {ALLOW}")
     if blocked is not None and point.name in blocked:
-        return PluginRecord(point.name, package, "BLOCKED", "named in LENSPROC_DISABLE_PLUGINS")
+        return PluginRecord(point.name, package, "BLOCKED", f"named in {BLOCK}")
     manifests: list[Manifest] = []
     registered = False
     try:
