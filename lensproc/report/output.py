@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lensproc.cutout import DistortionTable
 from lensproc.enhanced import Activity, Scalar
 from lensproc.errors import InputError
 from lensproc.fits.provenance import activities_of
+from lensproc.fits.read import DISTORTION_TABLES
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -61,6 +63,8 @@ class Output:
         FIDELITY [σ].
     header : astropy.io.fits.Header
         Of SCI.
+    distortion : tuple of DistortionTable
+        Look-up tables that the header refers to.
     sources : tuple of Source
         SOURCES; empty where the file has none.
     reading : Activity
@@ -77,6 +81,7 @@ class Output:
     sigma: Array | None
     fidelity: Array | None
     header: Header
+    distortion: tuple[DistortionTable, ...]
     sources: tuple[Source, ...]
     reading: Activity
     stages: tuple[Activity, ...]
@@ -157,6 +162,11 @@ def _output(hdus: Any, name: str) -> Output:
         sigma=hdus["ERR"].data.astype(np.float64) if "ERR" in hdus else None,
         fidelity=hdus["FIDELITY"].data.astype(np.float64) if "FIDELITY" in hdus else None,
         header=hdus["SCI"].header.copy(),
+        distortion=tuple(
+            DistortionTable(hdu.name, hdu.ver, hdu.header.copy(), hdu.data.astype(np.float32))
+            for hdu in hdus
+            if hdu.name in DISTORTION_TABLES
+        ),
         sources=_sources(hdus),
         reading=latest[0],
         stages=tuple(row for row in latest if row.kind != "core"),
