@@ -57,7 +57,7 @@ def gaussian_psf(fwhm: float, size: int | None = None) -> NDArray[np.float32]:
 
 
 def gaussian_kernel(variance: float) -> NDArray[np.float32]:
-    """Kernel that adds exactly `variance` [px²] per axis to a sampled image, however narrow it is.
+    """Kernel that widens a well-sampled image by `variance` [px²] per axis, however little that is.
 
     Notes
     -----
