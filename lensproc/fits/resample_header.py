@@ -44,7 +44,7 @@ class ResampledHeader:
 def resample_header(
     header: Header, scale: float | tuple[float, float], shape: tuple[int, int] | None = None
 ) -> ResampledHeader:
-    """Return the header of the same sky on pixels `scale` times finer.
+    """Return the header of the same sky on pixels `scale` times finer, for an image of two axes.
 
     Parameters
     ----------
@@ -70,11 +70,11 @@ def resample_header(
     """
     factor = Scale.of(scale)
     cards = Cards(header)
-    if factor.x == factor.y == 1:
-        return ResampledHeader(cards.header, cards.notes)
-    notes = [*cards.notes, *drop_further_axes(cards), *rescale_linear(cards, factor), *drop_sections(cards)]
-    rescale_distortion(cards, factor)
-    rescale_pixel_properties(cards, factor)
+    notes = [*cards.notes, *drop_further_axes(cards)]
+    if factor.x != 1 or factor.y != 1:
+        notes += [*rescale_linear(cards, factor), *drop_sections(cards)]
+        rescale_distortion(cards, factor)
+        rescale_pixel_properties(cards, factor)
     if shape is not None:
         _set_shape(cards, factor, shape)
     return ResampledHeader(cards.header, tuple(notes))
