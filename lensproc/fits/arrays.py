@@ -28,11 +28,9 @@ def physical(raw: NDArray[Any], header: Header) -> NDArray[np.float64] | NDArray
     scale, zero = number(header, "BSCALE"), number(header, "BZERO")
     scale, zero = 1.0 if scale is None else scale, 0.0 if zero is None else zero
     if raw.dtype.kind == "f":
-        kind = np.float32 if raw.dtype.itemsize == 4 and scale == 1.0 and zero == 0.0 else np.float64
-        values = raw.astype(kind)
         if scale != 1.0 or zero != 0.0:
-            values = values * scale + zero
-        return values
+            return raw.astype(np.float64) * scale + zero
+        return raw.astype(np.float32) if raw.dtype.itemsize == 4 else raw.astype(np.float64)
     result = raw.astype(np.float64) * scale + zero
     blank = number(header, "BLANK")
     if blank is not None:
@@ -45,7 +43,7 @@ def linear(values: NDArray[Any], header: Header) -> NDArray[Any]:
 
     Notes
     -----
-    Waters et al. 2020 (ApJS 251, 4), section on stack images: v = (2.5 / ln 10) asinh((flux - BOFFSET) / (2 BSOFTEN)).
+    Waters et al. 2020 (ApJS 251, 4), on stack images: v = 2.5 log10(e) asinh((flux - BOFFSET) / (2 BSOFTEN)).
     """
     soften, offset = number(header, "BSOFTEN"), number(header, "BOFFSET")
     if soften is None or offset is None:

@@ -47,10 +47,9 @@ def hdu_name(headers: Sequence[Header], i: int, plane: int | None = None) -> str
     """
     name, version = extname(headers[i]), headers[i].get("EXTVER", 1)
     same = [h.get("EXTVER", 1) for h in headers if extname(h) == name]
+    label = name if len(same) == 1 else f"{name},{version}"
     if not name or same.count(version) > 1:
         label = str(i)
-    else:
-        label = name if len(same) == 1 else f"{name},{version}"
     return label if plane is None else f"{label}[{plane}]"
 
 

@@ -113,8 +113,8 @@ def pixel_scale(header: Header) -> Resolved[float]:
 
     Notes
     -----
-    Greisen & Calabretta 2002 (A&A 395, 1061), section 2. A file with CD and PC both has its scale in CD. A rotation
-    (CROTA2) leaves the determinant alone.
+    Greisen & Calabretta 2002 (A&A 395, 1061), section 2. A file with CD and PC both has its scale in CD. A
+    rotation (CROTA2) leaves the determinant alone.
     """
     if not is_celestial(header):
         return UNKNOWN
@@ -129,11 +129,11 @@ def pixel_scale(header: Header) -> Resolved[float]:
 
 
 def _area(header: Header) -> tuple[float, str]:
-    """Determinant of the linear transformation [squared units of the axes], and the cards it comes from."""
-    for form, source in (("CD{}_{}", "CD"), ("CD00{}00{}", "CD")):
+    """Return the determinant of the linear transformation [units of the axes²], and the cards it comes from."""
+    for form in ("CD{}_{}", "CD00{}00{}"):
         matrix = _matrix(header, form, 0.0)
         if matrix is not None:
-            return matrix, source
+            return matrix, "CD"
     steps = [number(header, f"CDELT{i}") for i in (1, 2)]
     if steps[0] is None or steps[1] is None:
         return 0.0, ""
@@ -145,7 +145,7 @@ def _area(header: Header) -> tuple[float, str]:
 
 
 def _matrix(header: Header, form: str, diagonal: float) -> float | None:
-    """Determinant of a matrix whose missing elements are `diagonal` on the diagonal and 0 off it."""
+    """Return the determinant of a matrix whose missing elements are `diagonal` on the diagonal and 0 off it."""
     keys = [form.format(i, j) for i in (1, 2) for j in (1, 2)]
     if not any(key in header for key in keys):
         return None

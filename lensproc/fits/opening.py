@@ -26,6 +26,8 @@ BLOCK = 2880
 _END = b"END" + b" " * 77
 _SIZE_CARD = re.compile(rb"(BITPIX|NAXIS\d*|PCOUNT|GCOUNT|GROUPS) *= *([-+]?\d+|[TF])")
 _DAMAGED = "fetch the file again"
+_HARMLESS = ("Invalid 'BLANK' keyword",)
+"""Warnings of astropy about what makes no difference here: BLANK where the pixels are no integers."""
 _WARNINGS = threading.Lock()
 
 
@@ -245,4 +247,5 @@ def open_bytes(raw: bytes, name: str) -> Opened:
         raise InputError(
             f"is not a valid FITS file: {' '.join(str(error).split())}", file=name, remedy=_DAMAGED
         ) from None
-    return Opened(hdus, hashlib.sha256(raw).hexdigest(), content, tuple(spans), (*words, *odd))
+    said = [text for text in odd if not any(harmless in text for harmless in _HARMLESS)]
+    return Opened(hdus, hashlib.sha256(raw).hexdigest(), content, tuple(spans), (*words, *said))

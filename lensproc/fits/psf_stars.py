@@ -14,7 +14,7 @@ EXCLUDED_ARCSEC = 4.0
 EXCLUDED_SHARE = 0.2
 """The same, in units of the image's shorter side, where that is larger or the scale is not known."""
 SIGNIFICANT = 25.0
-MOST_ELLIPTIC = 0.15
+MOST_ELLIPTIC = 0.2
 AGREEMENT = 0.12
 FEWEST = 3
 
@@ -67,7 +67,7 @@ def star_widths(
     """Full widths at half maximum [px] of the sources that could be stars.
 
     Each is isolated (no second peak of a tenth of its height within three widths), not flat-topped, round to
-    15 per cent, wider than a pixel's noise spike, and away from the lens, from bad pixels and from the edge.
+    20 per cent, wider than a pixel's noise spike, and away from the lens, from bad pixels and from the edge.
     """
     from scipy.ndimage import maximum_filter
 
@@ -109,9 +109,8 @@ def _width(light: NDArray[np.floating], bad: NDArray[np.bool_], x: int, y: int) 
     """FWHM [px] of one source by adaptive Gaussian moments (Bernstein & Jarvis 2002, AJ 123, 583, section 3)."""
     reach = 12
     ny, nx = light.shape
-    for _ in range(2):
-        if not (reach <= x < nx - reach and reach <= y < ny - reach):
-            reach = 7
+    if not (reach <= x < nx - reach and reach <= y < ny - reach):
+        reach = 7
     if not (reach <= x < nx - reach and reach <= y < ny - reach):
         return None
     window = (slice(y - reach, y + reach + 1), slice(x - reach, x + reach + 1))
@@ -147,4 +146,4 @@ def _width(light: NDArray[np.floating], bad: NDArray[np.bool_], x: int, y: int) 
     ellipticity = math.hypot(xx - yy, 2 * xy) / spread
     if ellipticity > MOST_ELLIPTIC or xx * yy - xy * xy <= 0:
         return None
-    return 2.3548 * (xx * yy - xy * xy) ** 0.25
+    return float(2.3548 * (xx * yy - xy * xy) ** 0.25)

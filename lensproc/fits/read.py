@@ -180,7 +180,9 @@ class _Reading:
         unit, amplitude, physical_zeropoint, more = resolve_unit(
             header, options, planes.defaults, dialect.name
         )
-        zeropoint = resolve_zeropoint(header, options, physical_zeropoint, planes.defaults, dialect.name)
+        zeropoint, words = resolve_zeropoint(
+            header, options, physical_zeropoint, planes.defaults, dialect.name, unit.value, self._nanojansky()
+        )
         bits = dict(planes.mask_bits)
         if not bits and mask.any():
             bits = {f"BIT{i}": i for i in range(32) if (mask & np.uint32(1 << i)).any()}
@@ -201,13 +203,13 @@ class _Reading:
             band=item.band,
             distortion=self._distortion(header),
             dropped=(*planes.dropped, *self._dropped(used)),
-            warnings=(*warnings, *wcs_warnings(header), *more, *planes.warnings, *notes),
+            warnings=(*warnings, *wcs_warnings(header), *more, *words, *planes.warnings, *notes),
         )
         bad = cutout.bad
         if bad.all():
             raise InputError(f"{item.hdu}: every pixel is masked, or without a value", file=self.file)
         psf = self._psf(planes, header, scale.value, dialect.name, data, bad)
-        center = resolve_center(options.lens_center, header, data, bad, psf.value)
+        center = resolve_center(options.lens_center, header, data, bad, psf)
         return cutout.replace(psf=psf, lens_center=center)
 
     def _image(self, i: int, plane: int | None) -> NDArray[Any]:
@@ -225,7 +227,11 @@ class _Reading:
                 remedy="fetch the file again",
             ) from error
         stack = stored.reshape(-1, *stored.shape[-2:])
-        return stack[0 if plane is None or len(stack) == 1 else plane]
+        k = 0 if plane is None or len(stack) == 1 else plane
+        if k >= len(stack):
+            raise InputError(f"HDU {i} has {len(stack)} planes, the image has more", file=self.file)
+        result: NDArray[Any] = stack[k]
+        return result
 
     def _companions(
         self, item: Chosen, shape: tuple[int, ...]
@@ -289,6 +295,16 @@ class _Reading:
             )
             or usual
         )
+
+    def _nanojansky(self) -> float | None:
+        """Flux density of one count [nJy] from the PhotoCalib table that the LSST pipelines write."""
+        for i, header in enumerate(self.headers):
+            if extname(header) == "PHOTOCALIB" and header.get("NAXIS2") == 1:
+                table = self.opened.hdus[i].data
+                if "calibrationMean" in table.names:
+                    mean = float(table["calibrationMean"][0])
+                    return mean if mean > 0 else None
+        return None
 
     def _distortion(self, header: Header) -> tuple[DistortionTable, ...]:
         """Look-up tables that the header refers to: CPDISn means WCSDVARR, D2IMDISn or AXISCORR means D2IMARR."""

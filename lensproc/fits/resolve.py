@@ -69,7 +69,7 @@ def wcs_warnings(header: Header) -> list[str]:
 def resolve_unit(
     header: Header, options: ReadOptions, defaults: Defaults, dialect: str
 ) -> tuple[Resolved[str], Resolved[Amplitude], Resolved[float], list[str]]:
-    """Unit, amplitude, and the zeropoint that a physical unit brings with it."""
+    """Return unit, amplitude, the zeropoint that a physical unit brings with it, and warnings."""
     warnings: list[str] = []
     text = words(header, "BUNIT")
     known = understand(text)
@@ -103,28 +103,67 @@ def resolve_unit(
 
 
 def resolve_zeropoint(
-    header: Header, options: ReadOptions, physical: Resolved[float], defaults: Defaults, dialect: str
-) -> Resolved[float]:
-    """AB magnitude of one unit: option, unit, FLUXMAG0, MAGZERO and its like, PHOTFLAM, the dialect's."""
+    header: Header,
+    options: ReadOptions,
+    physical: Resolved[float],
+    defaults: Defaults,
+    dialect: str,
+    unit: str | None,
+    nanojansky: float | None = None,
+) -> tuple[Resolved[float], list[str]]:
+    """AB magnitude of one unit: option, unit, FLUXMAG0, MAGZERO and its like, PHOTFLAM, the dialect's.
+
+    Parameters
+    ----------
+    header : Header
+        Science header, with what it inherits.
+    options : ReadOptions
+        The user's word.
+    physical : Resolved[float]
+        What a physical unit says.
+    defaults : Defaults
+        The dialect's.
+    dialect : str
+        Its name.
+    unit : str or None
+        Unit of the pixels.
+    nanojansky : float, optional
+        Flux density of one count [nJy] from a calibration table; it has the rank of FLUXMAG0, which it replaced.
+
+    Returns
+    -------
+    zeropoint : Resolved[float]
+        Unknown where nothing says it.
+    warnings : list of str
+        What kept a card from being used.
+    """
     if options.zeropoint is not None:
-        return Resolved(options.zeropoint, "option")
-    from_header = physical.source.startswith("unit") and words(header, "BUNIT") != ""
-    if physical and from_header:
-        return physical
+        return Resolved(options.zeropoint, "option"), []
+    if physical and words(header, "BUNIT"):
+        return physical, []
     fluxmag0 = number(header, "FLUXMAG0")
     if fluxmag0 is not None and fluxmag0 > 0:
-        return Resolved(2.5 * math.log10(fluxmag0), "header FLUXMAG0")
+        return Resolved(2.5 * math.log10(fluxmag0), "header FLUXMAG0"), []
+    if nanojansky is not None:
+        return Resolved(31.4 - 2.5 * math.log10(nanojansky), "table PhotoCalib"), []
     for key in ("MAGZERO", "MAGZPT", "PHOTZP"):
         value = number(header, key)
         if value is not None and value != 0:
-            return Resolved(value, f"header {key}")
+            return Resolved(value, f"header {key}"), []
     flam, plam = number(header, "PHOTFLAM"), number(header, "PHOTPLAM")
     if flam is not None and plam is not None and flam > 0 and plam > 0:
-        # ACS Data Handbook, section 5.1
+        # ACS Data Handbook, section 5.1: of one electron (or count) per second
         value = -2.5 * math.log10(flam) - 5.0 * math.log10(plam) - 2.408
-        return Resolved(value, "header PHOTFLAM+PHOTPLAM")
+        if unit is None or unit.endswith("/s"):
+            return Resolved(value, "header PHOTFLAM+PHOTPLAM"), []
+        seconds = number(header, "EXPTIME")
+        if seconds is not None and seconds > 0:
+            value += 2.5 * math.log10(seconds)
+            return Resolved(value, "header PHOTFLAM+PHOTPLAM+EXPTIME"), []
+        why = f"PHOTFLAM is for counts per second, the image is in {unit}, and there is no EXPTIME"
+        return UNKNOWN, [f"{why}: the zeropoint is not known; --zeropoint gives it"]
     if physical:
-        return physical
+        return physical, []
     if defaults.zeropoint is not None:
-        return Resolved(defaults.zeropoint, defaults.zeropoint_source or f"dialect {dialect}")
-    return UNKNOWN
+        return Resolved(defaults.zeropoint, defaults.zeropoint_source or f"dialect {dialect}"), []
+    return UNKNOWN, []

@@ -16,8 +16,23 @@ DEFAULTS = Defaults(unit="adu", zeropoint=30.0, psf_fwhm=0.95)
 MASK_BITS = {
     name: number
     for number, name in enumerate(
-        "BPM SATURATE INTERP BADAMP CRAY STAR TRAIL EDGEBLEED SSXTALK EDGE STREAK SUSPECT FIXED NEAREDGE"
-        " TAPEBUMP".split()
+        [
+            "BPM",
+            "SATURATE",
+            "INTERP",
+            "BADAMP",
+            "CRAY",
+            "STAR",
+            "TRAIL",
+            "EDGEBLEED",
+            "SSXTALK",
+            "EDGE",
+            "STREAK",
+            "SUSPECT",
+            "FIXED",
+            "NEAREDGE",
+            "TAPEBUMP",
+        ]
     )
 }
 """Morganson et al. 2018 (PASP 130, 074501), table 4."""

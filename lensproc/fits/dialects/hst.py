@@ -16,8 +16,23 @@ if TYPE_CHECKING:
 DQ_BITS = {
     name: number
     for number, name in enumerate(
-        "LOST FILLED BADPIX MASKED HOT UNSTABLE WARM BADBIAS SATURATED BADREF SINK ATODSAT CRDRIZ CRREJ"
-        " USER".split()
+        [
+            "LOST",
+            "FILLED",
+            "BADPIX",
+            "MASKED",
+            "HOT",
+            "UNSTABLE",
+            "WARM",
+            "BADBIAS",
+            "SATURATED",
+            "BADREF",
+            "SINK",
+            "ATODSAT",
+            "CRDRIZ",
+            "CRREJ",
+            "USER",
+        ]
     )
 }
 """ACS Data Handbook, section 3.4.3, and WFC3 Data Handbook, section 3.3.1."""

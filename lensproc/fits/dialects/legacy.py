@@ -1,4 +1,4 @@
-"""Cutouts of the DESI Legacy Imaging Surveys: an image or a cube in nanomaggies, with INVVAR and MASKBITS if asked for."""
+"""Cutouts of the DESI Legacy Imaging Surveys: an image or a cube in nanomaggies, INVVAR and MASKBITS with it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,25 @@ DEFAULTS = Defaults(unit="nanomaggy", zeropoint=22.5, psf_fwhm=1.2)
 MASKBITS = {
     name: number
     for number, name in enumerate(
-        "NPRIMARY BRIGHT SATUR_G SATUR_R SATUR_Z ALLMASK_G ALLMASK_R ALLMASK_Z WISEM1 WISEM2 BAILOUT MEDIUM"
-        " GALAXY CLUSTER SATUR_I ALLMASK_I SUB_BLOB".split()
+        [
+            "NPRIMARY",
+            "BRIGHT",
+            "SATUR_G",
+            "SATUR_R",
+            "SATUR_Z",
+            "ALLMASK_G",
+            "ALLMASK_R",
+            "ALLMASK_Z",
+            "WISEM1",
+            "WISEM2",
+            "BAILOUT",
+            "MEDIUM",
+            "GALAXY",
+            "CLUSTER",
+            "SATUR_I",
+            "ALLMASK_I",
+            "SUB_BLOB",
+        ]
     )
 }
 """legacysurvey.org, DR9 and DR10, "Bitmasks"."""

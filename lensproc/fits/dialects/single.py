@@ -24,7 +24,7 @@ def _survey(name: str, pattern: str, of: Callable[[Header], Defaults], warning: 
     known = re.compile(pattern, re.IGNORECASE)
 
     def sniff(headers: Sequence[Header]) -> float:
-        here = headers[:1] + [headers[i] for i in images(headers)[:1]]
+        here = [headers[0], *(headers[i] for i in images(headers)[:1])]
         return 0.65 if any(known.search(words(header, key)) for header in here for key in _CARDS) else 0.0
 
     def read(headers: Sequence[Header]) -> list[Planes]:
@@ -63,7 +63,7 @@ DIALECTS = (
     _survey("sdss", r"\bSDSS\b(?! c00)|^2\.5m", _always(Defaults("nanomaggy", "flux", 22.5, psf_fwhm=1.3))),
     # McCracken et al. 2012 (A&A 544, A156): stacks with 30 mag per count
     _survey("vista", r"UVISTA|^VISTA|VIRCAM", _always(Defaults("adu", "flux", 30.0, psf_fwhm=0.8))),
-    _survey("decam", r"DECam|^CTIO", _always(Defaults("adu", "flux", psf_fwhm=1.1))),
+    _survey("decam", r"^DECam|^CTIO", _always(Defaults("adu", "flux", psf_fwhm=1.1))),
     _survey(
         "dss",
         r"Schmidt|CASB|\bDSS\b|Oschin|^POSS",
