@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,9 @@ from lensproc.simulate.scene import Scene, draw_scene
 from lensproc.simulate.seeds import generator
 
 Float32 = NDArray[np.float32]
+
+TRUTH_SUPERSAMPLING = 4
+"""Points per pixel side of the cutout at which truth images are computed: the largest truth scale."""
 
 
 @dataclass(frozen=True)
@@ -111,38 +115,66 @@ class Simulated:
         ndarray, shape (scale ny, scale nx), float32
             In the unit of the cutout; of flux per pixel the sums are the same at every scale.
         """
-        if scale == 1 and sharper == 1.0:
+        return self.truths([(scale, sharper)])[0]
+
+    def truths(self, wanted: Sequence[tuple[int, float]]) -> list[Float32]:
+        """Several truth images (`truth`) at once; the light is traced through the lens only once."""
+        light: Image | None = None
+        images = []
+        for scale, sharper in wanted:
+            known = self._known_truth(scale, sharper)
+            if known is not None:
+                images.append(known)
+                continue
+            frame = self.exposure.frame.finer(TRUTH_SUPERSAMPLING)
+            light = extended_light(self.scene, frame) if light is None else light
+            image = seen_through(light, self.scene, frame, self.scene.psf.narrowed(sharper))
+            images.append(self._in_pixels(block_sum(image, TRUTH_SUPERSAMPLING // scale), scale))
+        return images
+
+    def _known_truth(self, scale: int, sharper: float) -> Float32 | None:
+        """Truth that was computed for the exposure or its partner already."""
+        if sharper != 1.0:
+            return None
+        if scale == 1:
             return self.exposure.noise_free
-        halved = 2 if self.scene.frame.size > self.exposure.frame.size else 1
-        if halved == 2 and scale == 2 and sharper == 1.0 and self.partner is not None:
-            return self.partner.noise_free
-        frame = self.exposure.frame.finer(scale)
-        fine = max(1, 4 // scale)
-        psf = self.scene.psf.narrowed(sharper)
-        image = block_sum(noise_free_image(self.scene, frame.finer(fine), psf), fine)
-        if self.surface_brightness:
-            image = image * (scale / halved) ** 2
-        sky = self._sky() if self.surface_brightness else self._sky() / scale**2
-        return np.asarray((image + sky - self._offset_at(scale)) * self.factor, np.float32)
+        return self.partner.noise_free if scale == self._halved and self.partner is not None else None
 
-    def _sky(self) -> float:
+    @property
+    def _halved(self) -> int:
+        """2 where the exposure is the half of another one, else 1."""
+        return self.scene.frame.size // self.exposure.frame.size
+
+    def _in_pixels(self, image: Image, scale: int) -> Float32:
+        """Flux per pixel of a truth image in the unit, with the sky and on the scale of the exposure."""
         conditions = self.exposure.conditions
-        return conditions.sky / conditions.electrons_per_unit if conditions.keep_sky else 0.0
+        sky = conditions.sky / conditions.electrons_per_unit if conditions.keep_sky else 0.0
+        if self.surface_brightness:
+            image = image * (scale / self._halved) ** 2 + (sky - self.offset)
+        else:
+            image = image + (sky - self.offset) / scale**2
+        return np.asarray(image * self.factor, np.float32)
 
-    def _offset_at(self, scale: int) -> float:
-        return self.offset if self.surface_brightness else self.offset / scale**2
 
-
-def noise_free_image(scene: Scene, frame: Frame, psf: PSFModel) -> Image:
-    """Flux per pixel of all light of `scene` behind `psf` on `frame`, sky subtracted."""
+def extended_light(scene: Scene, frame: Frame) -> Image:
+    """Flux per pixel of the source through the lens and of the foreground, without PSF, points and sky."""
     image = np.zeros((frame.size, frame.size))
     if scene.source.models:
         image += lensed_source(frame, scene.deflector, scene.source)
     if scene.foreground.models:
         image += unlensed(frame, scene.foreground)
-    if image.any():
-        image = convolved(image, psf, frame.pixel_scale)
+    return image
+
+
+def seen_through(light: Image, scene: Scene, frame: Frame, psf: PSFModel) -> Image:
+    """`light` behind `psf`, and the point sources of `scene`; flux per pixel of `frame`, sky subtracted."""
+    image = convolved(light, psf, frame.pixel_scale) if light.any() else light
     return image + points_image(frame, scene.points, psf)
+
+
+def noise_free_image(scene: Scene, frame: Frame, psf: PSFModel) -> Image:
+    """Flux per pixel of all light of `scene` behind `psf` on `frame`, sky subtracted."""
+    return seen_through(extended_light(scene, frame), scene, frame, psf)
 
 
 def simulate(recipe: Recipe, seed: int, split: str = "train", index: int = 0) -> Simulated:

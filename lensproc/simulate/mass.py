@@ -16,6 +16,9 @@ from lensproc.errors import UsageError
 
 Kwargs = Mapping[str, float]
 
+RAYS_AT_ONCE = 16384
+"""Rays traced in one call: few enough that the arrays of a hundred masses stay in the processor's cache."""
+
 
 def import_lenstronomy() -> None:
     """Import lenstronomy once, quietly.
@@ -89,8 +92,12 @@ class Deflector:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Source-plane position [arcsec] of image-plane positions `x`, `y` (same shape)."""
         model = lens_model(self.models)
-        bx, by = model.ray_shooting(x.ravel(), y.ravel(), self.kwargs)
-        return np.reshape(bx, x.shape), np.reshape(by, y.shape)
+        bx, by = np.empty(x.size), np.empty(y.size)
+        flat_x, flat_y = x.ravel(), y.ravel()
+        for start in range(0, x.size, RAYS_AT_ONCE):
+            rays = slice(start, start + RAYS_AT_ONCE)
+            bx[rays], by[rays] = model.ray_shooting(flat_x[rays], flat_y[rays], self.kwargs)
+        return bx.reshape(x.shape), by.reshape(y.shape)
 
     def deflection(
         self, x: NDArray[np.float64], y: NDArray[np.float64]
@@ -100,8 +107,10 @@ class Deflector:
         return x - bx, y - by
 
     def convergence(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Convergence κ at `x`, `y`; of a point mass it is zero except on the point."""
-        kappa = lens_model(self.models).kappa(x.ravel(), y.ravel(), self.kwargs)
+        """Convergence κ at `x`, `y`; point masses, whose κ is zero except on the point, are left out."""
+        extended = [i for i, name in enumerate(self.models) if name != "POINT_MASS"]
+        model = lens_model(tuple(self.models[i] for i in extended))
+        kappa = model.kappa(x.ravel(), y.ravel(), [self.kwargs[i] for i in extended])
         return np.asarray(np.reshape(kappa, x.shape), np.float64)
 
     def magnification(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

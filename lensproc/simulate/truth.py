@@ -33,10 +33,12 @@ def truth_hdulist(sim: Simulated) -> fits.HDUList:
     """
     header = truth_header(sim, 1.0)
     hdus: list[fits.hdu.base.ExtensionHDU] = [fits.PrimaryHDU(header=_primary_header(sim))]
-    for scale in sim.recipe.truth_scales:
-        hdus.append(image_hdu(f"TRUTH{scale}", sim.truth(scale), truth_header(sim, scale)))
+    planes = [(f"TRUTH{scale}", scale, 1.0) for scale in sim.recipe.truth_scales]
     if 2 in sim.recipe.truth_scales:
-        hdus.append(image_hdu("SHARP2", sim.truth(2, sharper=2.0), truth_header(sim, 2)))
+        planes.append(("SHARP2", 2, 2.0))
+    images = sim.truths([(scale, sharper) for _, scale, sharper in planes])
+    for (name, scale, _), image in zip(planes, images, strict=True):
+        hdus.append(image_hdu(name, image, truth_header(sim, scale)))
     hdus.append(image_hdu("VARIANCE", sim.exposure.expected_variance, header))
     hdus.append(psf_hdu(sim, sim.exposure))
     if sim.scene.deflector is not None:
@@ -76,6 +78,11 @@ def _primary_header(sim: Simulated) -> fits.Header:
     header["CLASS"] = (sim.scene.class_name, "substructure class")
     if not math.isnan(sim.scene.einstein_radius):
         header["THETA_E"] = (sim.scene.einstein_radius, "[arcsec] Einstein radius")
+    if sim.scene.deflector is not None:
+        main = sim.scene.deflector.kwargs[0]
+        x, y = sim.exposure.frame.pixel(main["center_x"], main["center_y"])
+        header["LENS_X"] = (x, "[px] lens, from 0 at the centre of the first pixel")
+        header["LENS_Y"] = (y, "[px] lens, from 0 at the centre of the first pixel")
     header["OFFSET"] = (sim.offset, "pixels are (counts - OFFSET) * FACTOR")
     header["FACTOR"] = (sim.factor, "pixels are (counts - OFFSET) * FACTOR")
     return header

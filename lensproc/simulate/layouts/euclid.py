@@ -15,12 +15,16 @@ NO_DATA = 1e16
 
 
 def hdulist(sim: Simulated) -> fits.HDUList:
-    """BAND_BGSUB with MAGZERO and CD and PC together, BAND_PSF, BAND_RMS."""
+    """BAND_BGSUB with MAGZERO, TARGETX/Y (zero-based), CD and PC together; BAND_PSF; BAND_RMS."""
     camera, exposure = sim.recipe.instrument, sim.exposure
     bad = exposure.defects.mask(exposure.data.shape)
     header = celestial(exposure.frame, sim.scene.sky, matrix="CD+PC", off_frame=True)
     header["MAGZERO"] = (camera.zeropoint, "AB zeropoint")
     header["FILTER"] = camera.band
+    if sim.scene.deflector is not None:
+        main = sim.scene.deflector.kwargs[0]
+        x, y = exposure.frame.pixel(main["center_x"], main["center_y"])
+        header["TARGETX"], header["TARGETY"] = x, y
     assert exposure.variance is not None
     rms = np.where(bad, NO_DATA, np.sqrt(exposure.variance)).astype(np.float32)
     names = [f"{camera.band}_{plane}" for plane in ("BGSUB", "PSF", "RMS")]

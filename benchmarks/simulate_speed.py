@@ -1,0 +1,169 @@
+"""Speed of the simulator against a bare lenstronomy loop, and memory of a large set.
+
+Prints JSON. The bare loop builds lenstronomy's LensModel and ImageModel for each image, draws the same
+substructure and adds Poisson noise, as a script written by hand would; ours draws the whole recipe. Both run on
+one thread in one process; the medians of several alternating rounds are compared.
+
+    OMP_NUM_THREADS=1 python benchmarks/simulate_speed.py --images 60 --rounds 5
+    python benchmarks/simulate_speed.py --memory 10000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lensproc.simulate.cosmology import geometry
+from lensproc.simulate.folder import plan_for, run_plan
+from lensproc.simulate.image import simulate
+from lensproc.simulate.recipe import Recipe, load_recipe
+from lensproc.simulate.substructure import draw_substructure
+from lensproc.simulate.truth import truth_hdulist
+
+SIZE, SCALE, FWHM = 150, 0.05, 0.087
+
+
+def bare_image(kind: str, rng: np.random.Generator) -> np.ndarray:
+    """One image of the public recipe by lenstronomy's own classes."""
+    from lenstronomy.Data.imaging_data import ImageData
+    from lenstronomy.Data.psf import PSF
+    from lenstronomy.ImSim.image_model import ImageModel
+    from lenstronomy.LensModel.lens_model import LensModel
+    from lenstronomy.LightModel.light_model import LightModel
+
+    halos = draw_substructure(kind, {}, geometry(0.5, 1.0), 1.665, rng)
+    models = ["SIE", "SHEAR"] + [halos.model] * len(halos.kwargs)
+    lens: list[dict[str, float]] = [
+        {"theta_E": 1.665, "e1": 0.1, "e2": 0.0, "center_x": 0.0, "center_y": 0.0},
+        {"gamma1": 0.05, "gamma2": 0.0},
+        *(dict(kw) for kw in halos.kwargs),
+    ]
+    x, y = rng.uniform(-0.35, 0.35, size=2)
+    source = {
+        "amp": 2e4,
+        "R_sersic": 0.25,
+        "n_sersic": 1.0,
+        "e1": -0.1,
+        "e2": 0.1,
+        "center_x": x,
+        "center_y": y,
+    }
+    corner = -0.5 * (SIZE - 1) * SCALE
+    data = ImageData(
+        image_data=np.zeros((SIZE, SIZE)),
+        background_rms=1.0,
+        exposure_time=1.0,
+        ra_at_xy_0=corner,
+        dec_at_xy_0=corner,
+        transform_pix2angle=np.eye(2) * SCALE,
+    )
+    psf = PSF(psf_type="GAUSSIAN", fwhm=FWHM, pixel_size=SCALE, truncation=5)
+    model = ImageModel(
+        data,
+        psf,
+        lens_model_class=LensModel(models),
+        source_model_class=LightModel(["SERSIC_ELLIPSE"]),
+        kwargs_numerics={"supersampling_factor": 1},
+    )
+    clean = model.image(lens, [source])
+    return np.asarray(rng.poisson(clean) + rng.normal(0.0, 15.0, size=clean.shape), np.float32)
+
+
+def seconds_per_image(function: Callable[[int], object], images: int) -> float:
+    started = time.perf_counter()
+    for index in range(images):
+        function(index)
+    return (time.perf_counter() - started) / images
+
+
+def compare(images: int, rounds: int) -> dict[str, object]:
+    base = load_recipe("deeplense-1")
+    result: dict[str, object] = {}
+    for kind in ("no", "sphere", "vortex", "cdm"):
+        recipe = replace(base, classes=(kind,))
+        rng = np.random.default_rng(0)
+        count = max(2, images // 20) if kind == "cdm" else images
+
+        def ours(index: int, recipe: Recipe = recipe) -> object:
+            return simulate(recipe, 0, "train", index)
+
+        def bare(_: int, kind: str = kind, rng: np.random.Generator = rng) -> object:
+            return bare_image(kind, rng)
+
+        seconds_per_image(ours, 2)
+        seconds_per_image(bare, 2)
+        times = [(seconds_per_image(ours, count), seconds_per_image(bare, count)) for _ in range(rounds)]
+        mine, theirs = (statistics.median(t[i] for t in times) for i in (0, 1))
+        result[kind] = {
+            "images_per_second": round(1.0 / mine, 1),
+            "bare_lenstronomy_per_second": round(1.0 / theirs, 1),
+            "time_ratio": round(statistics.median(a / b for a, b in times), 3),
+        }
+    return result
+
+
+def with_truth(images: int) -> dict[str, float]:
+    """Images per second with all truth planes and FITS files, one process."""
+    result = {}
+    for name in ("common-test", "quasars", "quasars@hst-acs"):
+        with tempfile.TemporaryDirectory() as folder:
+            plan = plan_for(load_recipe(name), images, 1, "train", Path(folder))
+            result[f"{name} to FITS with truth"] = round(images / _timed(lambda plan=plan: run_plan(plan)), 1)
+        sims = [simulate(load_recipe(name), 1, "train", i) for i in range(3)]
+        seconds = _timed(lambda sims=sims: [truth_hdulist(sim) for sim in sims]) / len(sims)
+        result[f"{name} truth planes alone [s]"] = round(seconds, 4)
+    return result
+
+
+def _timed(function: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def memory(number: int, jobs: int) -> dict[str, object]:
+    """Peak resident memory of this process and of its largest worker while a set of arrays is made."""
+    with tempfile.TemporaryDirectory() as folder:
+        plan = plan_for(load_recipe("common-test"), number, 1, "train", Path(folder), "arrays")
+        seconds = _timed(lambda: run_plan(plan, jobs))
+    unit = 1024.0 if sys.platform != "darwin" else 1024.0**2
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
+    return {
+        "images": number,
+        "processes": jobs,
+        "images_per_second": round(number / seconds, 1),
+        "peak_own_mib": round(own),
+        "peak_largest_worker_mib": round(worker),
+        "peak_sum_mib": round(own + jobs * worker),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--memory", type=int, metavar="NUMBER", help="only measure the memory of a set of this size"
+    )
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    if options.memory:
+        print(json.dumps(memory(options.memory, options.jobs), indent=1))
+        return
+    result = {"150 px": compare(options.images, options.rounds), "fits": with_truth(options.images)}
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
