@@ -156,8 +156,8 @@ def _one_per_band(headers: Sequence[Header], items: Sequence[Chosen]) -> tuple[l
         if others:
             of = f" of band {best.band.value}" if best.band else ""
             warnings.append(
-                f"{len(group)} images{of}: {best.hdu} is read, not {others}; --band {best.hdu.replace(',', ':')}"
-                " names another"
+                f"{len(group)} images{of}: {best.hdu} is read; --band {group[-1].hdu.replace(',', ':')} and the"
+                f" like choose another of {others}"
             )
     return chosen, warnings
 
