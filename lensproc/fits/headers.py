@@ -69,6 +69,8 @@ def merged(science: Header, primary: Header) -> Header:
     if science.get("INHERIT") is False:
         return science
     own = set(science.keys())
+    if "RADESYS" in primary or "RADESYS" in own:
+        own.add("RADECSYS")  # the older name of the same card, which wcslib warns of
     lines: list[str] = []
     text = primary.tostring(sep="", endcard=False, padding=False)
     keep = False
