@@ -81,8 +81,8 @@ def _primary_header(sim: Simulated) -> fits.Header:
     if sim.scene.deflector is not None:
         main = sim.scene.deflector.kwargs[0]
         x, y = sim.exposure.frame.pixel(main["center_x"], main["center_y"])
-        header["LENS_X"] = (x, "[px] lens, from 0 at the centre of the first pixel")
-        header["LENS_Y"] = (y, "[px] lens, from 0 at the centre of the first pixel")
+        header["LENS_X"] = (x, "[px] place of the lens, zero-based")
+        header["LENS_Y"] = (y, "[px] place of the lens, zero-based")
     header["OFFSET"] = (sim.offset, "pixels are (counts - OFFSET) * FACTOR")
     header["FACTOR"] = (sim.factor, "pixels are (counts - OFFSET) * FACTOR")
     return header
