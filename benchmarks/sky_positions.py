@@ -2,7 +2,7 @@
 
 The star at 10:00:24.1161 +02:17:53.392 lies beside the lens COSJ100024+021749 in Subaru, CFHT, VISTA, Hubble and
 Webb images with pixels of 0.03 to 0.168 arcsec. A two-dimensional Gaussian plus a constant is fitted to it in the
-same box of sky in the input and in the output; half an input pixel of error in the header would show as 15 to 84 mas.
+same box of sky in the input and in the output; a header wrong by half an input pixel would show as 15 to 84 mas.
 
 Usage: LENSPROC_REAL_DATA=FOLDER python benchmarks/sky_positions.py [--stages lanczos] [--markdown]
 """

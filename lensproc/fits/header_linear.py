@@ -125,7 +125,7 @@ def _divide_copied_increments(cards: Cards, scale: Scale, version: str) -> None:
 
 
 def _rotation_to_pc(cards: Cards, version: str) -> None:
-    """Write CDELT + CROTA as CDELT + PC (Calabretta & Greisen 2002, A&A 395, 1077, eq. 187 to 189).
+    """Write CDELT + CROTA as CDELT + PC (Calabretta & Greisen 2002, A&A 395, 1077).
 
     The angle is that of the latitude axis, as the standard has it.
     """

@@ -52,7 +52,9 @@ def _rescale_plate(cards: Cards, scale: Scale) -> None:
     p + CNPIX - 1/2 is counted from a pixel's edge, so both cards scale by a mere factor.
     """
     for axis, size in ((1, "XPIXELSZ"), (2, "YPIXELSZ")):
-        cards.multiply(f"CNPIX{axis}", scale[axis])
+        if cards.multiply(f"CNPIX{axis}", scale[axis]) and cards[f"CNPIX{axis}"].is_integer():
+            # Some readers take nothing but an integer here.
+            cards[f"CNPIX{axis}"] = int(cards[f"CNPIX{axis}"])
         cards.multiply(size, 1 / scale[axis])
 
 
