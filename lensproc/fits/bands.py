@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lensproc.cutout import UNKNOWN, Resolved
 from lensproc.errors import InputError
-from lensproc.fits.dialects.planes import Planes, axes, extname, images, is_image
+from lensproc.fits.dialects.planes import Planes, facts, images
 from lensproc.fits.headers import band, is_celestial, merged
 from lensproc.fits.options import ReadOptions
 
@@ -45,8 +45,9 @@ def hdu_name(headers: Sequence[Header], i: int, plane: int | None = None) -> str
     >>> hdu_name(sci, 1), hdu_name(sci[:1], 0), hdu_name([Header()], 0, plane=3)
     ('SCI,2', 'SCI', '0[3]')
     """
-    name, version = extname(headers[i]), headers[i].get("EXTVER", 1)
-    same = [h.get("EXTVER", 1) for h in headers if extname(h) == name]
+    known = facts(headers)
+    name, version = known[i].name, known[i].version
+    same = [fact.version for fact in known if fact.name == name]
     label = name if len(same) == 1 else f"{name},{version}"
     if not name or same.count(version) > 1:
         label = str(i)
@@ -103,7 +104,7 @@ def _names(item: Chosen) -> set[str]:
 def _checked(headers: Sequence[Header], planes: Planes, dialect: str, file: str) -> Planes:
     for what in ("science", "variance", "mask", "psf"):
         i = getattr(planes, what)
-        if i is not None and not (0 <= i < len(headers) and is_image(headers[i]) and all(axes(headers[i]))):
+        if i is not None and i not in images(headers):
             raise InputError(f"dialect {dialect} names HDU {i} as {what}, which is no image", file=file)
     return planes
 
@@ -111,7 +112,7 @@ def _checked(headers: Sequence[Header], planes: Planes, dialect: str, file: str)
 def _split_cube(headers: Sequence[Header], planes: Planes, options: ReadOptions, file: str) -> list[Chosen]:
     """One entry for a 2-D image, one per plane for a cube whose planes have been named by ``--band``."""
     header, i = headers[planes.science], planes.science
-    shape = axes(header)
+    shape = facts(headers)[i].shape
     label = hdu_name(headers, i, planes.plane)
     number = 1
     for side in shape[:-2]:
@@ -164,15 +165,16 @@ def _one_per_band(headers: Sequence[Header], items: Sequence[Chosen]) -> tuple[l
 
 def _why_no_image(headers: Sequence[Header]) -> str:
     """Say what there is instead of an image."""
-    for i, header in enumerate(headers):
-        shape = axes(header) if str(header.get("XTENSION", "IMAGE")).strip() == "IMAGE" else ()
+    known = facts(headers)
+    for i, fact in enumerate(known):
+        shape = fact.shape if fact.kind == "IMAGE" else ()
         if len(shape) == 1 and shape[0]:
             return f"has no image: HDU {i} is 1-D ({shape[0]} values)"
         if shape and not all(shape):
             return f"has no image: HDU {i} has an axis of length 0 {shape}"
     if images(headers):
         return "has no science image that its dialect knows"
-    kinds = sum(is_image(header) for header in headers[1:])
+    kinds = sum(fact.is_image for fact in known[1:])
     if len(headers) == 1:
         return "has no image: there is a header and no data"
     return f"has no image: {len(headers) - 1} extensions, {kinds} of them images, none with pixels"

@@ -17,7 +17,7 @@ from lensproc.fits.arrays import as_float32, as_mask, as_variance, linear, physi
 from lensproc.fits.bands import Chosen, choose, hdu_name
 from lensproc.fits.center import resolve_center
 from lensproc.fits.dialects import Dialect, Planes, builtin_dialects, choose_dialect
-from lensproc.fits.dialects.planes import axes, extname, is_image
+from lensproc.fits.dialects.planes import Headers
 from lensproc.fits.headers import merged, number, two_axes
 from lensproc.fits.opening import Opened, collected_warnings, open_bytes, open_fits
 from lensproc.fits.options import ReadOptions
@@ -127,8 +127,7 @@ class _Reading:
         self.opened = opened
         self.options = options
         self.file = file
-        self.headers: list[Header] = [hdu.header for hdu in opened.hdus]
-        self.read_over: dict[int, str] = {}
+        self.headers = Headers(hdu.header for hdu in opened.hdus)
 
     def cutouts(self, dialects: Sequence[Dialect] | None) -> list[Cutout]:
         """Return the cutouts of the file; a band without a measurement costs that band."""
@@ -260,9 +259,9 @@ class _Reading:
 
     def _header(self, planes: Planes) -> Header:
         header = self.headers[planes.science]
-        if planes.science and planes.inherit and not is_image(self.headers[0]):
+        if planes.science and planes.inherit and not self.headers.facts[0].is_image:
             header = merged(header, self.headers[0])
-        return two_axes(header) if len(axes(header)) > 2 else header
+        return two_axes(header) if len(self.headers.facts[planes.science].shape) > 2 else header
 
     def _datasum(self, i: int) -> str:
         start, stop = self.opened.spans[i]
@@ -298,8 +297,8 @@ class _Reading:
 
     def _nanojansky(self) -> float | None:
         """Flux density of one count [nJy] from the PhotoCalib table that the LSST pipelines write."""
-        for i, header in enumerate(self.headers):
-            if extname(header) == "PHOTOCALIB" and header.get("NAXIS2") == 1:
+        for i, fact in enumerate(self.headers.facts):
+            if fact.name == "PHOTOCALIB" and fact.shape[:1] == (1,):
                 table = self.opened.hdus[i].data
                 if "calibrationMean" in table.names:
                     mean = float(table["calibrationMean"][0])
@@ -314,26 +313,25 @@ class _Reading:
         }
         records = {"WCSDVARR": "DP", "D2IMARR": "D2IM"}
         tables = []
-        for i, other in enumerate(self.headers):
-            name = extname(other)
-            if not wanted.get(name) or not is_image(other):
+        for i, fact in enumerate(self.headers.facts):
+            name, version = fact.name, fact.version
+            if name not in DISTORTION_TABLES or not wanted[name] or not fact.has_pixels:
                 continue
-            version = int(other.get("EXTVER", 1))
             named = {number(header, f"{records[name]}{axis}.EXTVER") for axis in (1, 2)} - {None}
             if named and version not in named:
                 continue
             values = np.ascontiguousarray(self._image(i, None), np.float32)
-            tables.append(DistortionTable(name, version, other, values))
+            tables.append(DistortionTable(name, version, self.headers[i], values))
         return tuple(tables)
 
     def _dropped(self, used: set[int]) -> list[str]:
         """Name every HDU that nothing was taken from."""
         words: dict[str, int] = {}
-        for i, header in enumerate(self.headers):
-            name = extname(header)
-            if i in used or name in (*DISTORTION_TABLES, "LENSPROC") or (i == 0 and not is_image(header)):
+        for i, fact in enumerate(self.headers.facts):
+            name = fact.name
+            if i in used or name in (*DISTORTION_TABLES, "LENSPROC") or (i == 0 and not fact.is_image):
                 continue
-            what = "image" if is_image(header) else "table" if header.get("XTENSION") == "BINTABLE" else "HDU"
+            what = {"IMAGE": "image", "BINTABLE": "table", "TABLE": "table"}.get(fact.kind, fact.kind)
             if name == "ASDF":
                 what = "its gWCS would not hold on the new grid"
             words.setdefault(f"{hdu_name(self.headers, i)} ({what})", i)

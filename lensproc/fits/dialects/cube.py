@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lensproc.fits.dialects.multi import companions, science_hdus
-from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, axes
+from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, facts
 from lensproc.fits.headers import words
 
 if TYPE_CHECKING:
@@ -37,13 +37,18 @@ def band_names(header: Header, number: int) -> list[str] | None:
     return None
 
 
+def names_of_planes(headers: Sequence[Header], science: int) -> list[str] | None:
+    """Return the names of an image's planes, from its own header or PRIMARY; None where it has none."""
+    shape = facts(headers)[science].shape
+    if len(shape) != 3 or shape[0] < 2:
+        return None
+    names = band_names(headers[science], shape[0])
+    return band_names(headers[0], shape[0]) if names is None and science else names
+
+
 def per_band(headers: Sequence[Header], science: int, defaults: Defaults | None = None) -> list[Planes]:
     """Return one entry per plane of a cube with named planes, else one for the image as it is."""
-    shape = axes(headers[science])
-    count = shape[0] if len(shape) == 3 else 1
-    names = band_names(headers[science], count) if count > 1 else None
-    if names is None and count > 1 and science:
-        names = band_names(headers[0], count)
+    names = names_of_planes(headers, science)
     if names is None:
         return [companions(headers, science, defaults)]
     return [
@@ -59,7 +64,7 @@ def all_bands(headers: Sequence[Header], defaults: Defaults | None = None) -> li
 
 def sniff(headers: Sequence[Header]) -> float:
     """Sure where a cube names its planes."""
-    return 0.5 if any(planes.plane is not None for planes in all_bands(headers)) else 0.0
+    return 0.5 if any(names_of_planes(headers, i) for i in science_hdus(headers)) else 0.0
 
 
 DIALECT = Dialect("cube", sniff, all_bands)

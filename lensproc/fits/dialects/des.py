@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lensproc.fits.dialects.multi import partner
-from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, bits, extname, images, named
+from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, bits, facts, images, named
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -41,7 +41,7 @@ BAD = ("BPM", "SATURATE", "BADAMP", "CRAY", "TRAIL", "EDGEBLEED", "EDGE", "STREA
 
 def sniff(headers: Sequence[Header]) -> float:
     """Sure where an image comes with MSK and WGT."""
-    names = {extname(headers[i]) for i in images(headers)}
+    names = {facts(headers)[i].name for i in images(headers)}
     return 0.85 if "SCI" in names and names & {"MSK", "WGT"} else 0.0
 
 

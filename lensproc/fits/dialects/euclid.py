@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, axes, extname, images
+from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, facts, images
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -21,7 +21,7 @@ def bands(headers: Sequence[Header]) -> list[tuple[str, int]]:
     """Return the name and HDU of each band's image."""
     found = []
     for i in images(headers):
-        match = _SCIENCE.fullmatch(extname(headers[i]))
+        match = _SCIENCE.fullmatch(facts(headers)[i].name)
         if match:
             found.append((match["band"] or match["after"] or "", i))
     return found
@@ -30,9 +30,9 @@ def bands(headers: Sequence[Header]) -> list[tuple[str, int]]:
 def plane_of(headers: Sequence[Header], band: str, kind: str, science: int) -> int | None:
     """Return the plane of a band: BAND_KIND or KIND_BAND, or KIND with the EXTVER of the image."""
     wanted = {f"{band}_{kind}", f"{kind}_{band}"} if band else {kind}
-    version = headers[science].get("EXTVER", 1)
+    known = facts(headers)
     for i in images(headers):
-        if extname(headers[i]) in wanted and headers[i].get("EXTVER", 1) == version:
+        if known[i].name in wanted and known[i].version == known[science].version:
             return i
     return None
 
@@ -48,7 +48,7 @@ def read(headers: Sequence[Header]) -> list[Planes]:
     found = []
     for band, i in bands(headers):
         rms = plane_of(headers, band, "RMS", i)
-        if rms is not None and axes(headers[rms]) != axes(headers[i]):
+        if rms is not None and facts(headers)[rms].shape != facts(headers)[i].shape:
             rms = None
         found.append(
             Planes(
@@ -58,7 +58,7 @@ def read(headers: Sequence[Header]) -> list[Planes]:
                 no_data=NO_DATA,
                 psf=plane_of(headers, band, "PSF", i),
                 band=band or None,
-                name=f"extension {extname(headers[i])}" if band else None,
+                name=f"extension {facts(headers)[i].name}" if band else None,
                 defaults=DEFAULTS,
             )
         )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lensproc.fits.dialects.cube import all_bands
-from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, axes, bits, extname, images, named
+from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, bits, facts, identity, images, named
 from lensproc.fits.headers import words
 
 if TYPE_CHECKING:
@@ -38,11 +38,10 @@ def sniff(headers: Sequence[Header]) -> float:
     """Sure with MP_* cards; fairly sure of IMAGE, MASK, VARIANCE, and of a lone image in an HSC filter."""
     if any("MP_BAD" in header or "MP_SAT" in header for header in headers):
         return 0.9
-    names = {extname(header) for header in headers}
+    names = {fact.name for fact in facts(headers)}
     if {"IMAGE", "MASK", "VARIANCE"} <= names:
         return 0.8
-    first = images(headers)[:1]
-    return 0.7 if first and words(headers[first[0]], "FILTER").upper().startswith("HSC-") else 0.0
+    return 0.7 if any(name.upper().startswith("HSC-") for name in identity(headers, "FILTER")) else 0.0
 
 
 def read(headers: Sequence[Header]) -> list[Planes]:
@@ -51,7 +50,8 @@ def read(headers: Sequence[Header]) -> list[Planes]:
     if not masks:
         return all_bands(headers, FLUXMAG0_27)
     mask = masks[0]
-    others = [i for i in images(headers) if i != mask and axes(headers[i]) == axes(headers[mask])]
+    known = facts(headers)
+    others = [i for i in images(headers) if i != mask and known[i].shape == known[mask].shape]
     science = _of_type(headers, others, "IMAGE")
     variance = _of_type(headers, [i for i in others if i != science], "VARIANCE")
     if science is None:
@@ -76,9 +76,9 @@ def read(headers: Sequence[Header]) -> list[Planes]:
 def _of_type(headers: Sequence[Header], among: Sequence[int], kind: str) -> int | None:
     """Return the HDU that EXTNAME or EXTTYPE calls `kind`, else the first that has no name to say otherwise."""
     for i in among:
-        if kind in (extname(headers[i]), words(headers[i], "EXTTYPE").upper()):
+        if kind in (facts(headers)[i].name, words(headers[i], "EXTTYPE").upper()):
             return i
-    return next((i for i in among if not extname(headers[i])), None)
+    return next((i for i in among if not facts(headers)[i].name), None)
 
 
 DIALECT = Dialect("hsc", sniff, read)

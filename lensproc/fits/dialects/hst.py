@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lensproc.fits.dialects.cube import all_bands
-from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, bits, extname
+from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, bits, facts, identity
 from lensproc.fits.headers import words
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ TYPICAL = {"WFC": 0.10, "UVIS": 0.08, "IR": 0.15, "HRC": 0.06}
 
 def sniff(headers: Sequence[Header]) -> float:
     """Sure of the telescope's name, fairly sure of PHOTFLAM with PHOTPLAM."""
-    if any(words(header, "TELESCOP").upper() == "HST" for header in headers[:2]):
+    if "HST" in identity(headers, "TELESCOP"):
         return 0.9
-    if any(words(header, "INSTRUME").upper() in ("ACS", "WFC3", "WFPC2", "WFPC") for header in headers[:2]):
+    if set(identity(headers, "INSTRUME")) & {"ACS", "WFC3", "WFPC2", "WFPC"}:
         return 0.86
     return 0.75 if any("PHOTFLAM" in header and "PHOTPLAM" in header for header in headers[:2]) else 0.0
 
@@ -75,7 +75,7 @@ def read(headers: Sequence[Header]) -> list[Planes]:
 
 
 def _with_bits(headers: Sequence[Header], planes: Planes) -> Planes:
-    if planes.mask is None or extname(headers[planes.mask]) != "DQ":
+    if planes.mask is None or facts(headers)[planes.mask].name != "DQ":
         return planes
     return dataclasses.replace(planes, mask_bits=DQ_BITS, bad_bits=bits(DQ_BITS, BAD))
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lensproc.fits.dialects.cube import all_bands
-from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, extname, images
-from lensproc.fits.headers import words
+from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, facts, identity, images
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -22,7 +21,7 @@ DQ_BITS = {"DO_NOT_USE": 0, "SATURATED": 1, "JUMP_DET": 2, "DROPOUT": 3, "OUTLIE
 
 def sniff(headers: Sequence[Header]) -> float:
     """Sure of the telescope's name, and of MJy/sr with its calibration card."""
-    if any(words(header, "TELESCOP").upper() == "JWST" for header in headers[:2]):
+    if "JWST" in identity(headers, "TELESCOP"):
         return 0.9
     return 0.87 if any("PHOTMJSR" in header and "PIXAR_SR" in header for header in headers[:2]) else 0.0
 
@@ -41,13 +40,14 @@ def typical_fwhm(filter_name: str) -> float | None:
 
 def read(headers: Sequence[Header]) -> list[Planes]:
     """Return the image with its errors; the parts of the variance are summed in ERR already."""
-    parts = [i for i in images(headers) if re.match(r"VAR_|WHT$|CON$", extname(headers[i]))]
-    said = tuple(f"{extname(headers[i])} ({_WHY[extname(headers[i])[:3]]})" for i in parts)
-    name = next(filter(None, (words(header, "FILTER") for header in headers[:2])), "")
+    known = facts(headers)
+    parts = [i for i in images(headers) if re.match(r"VAR_|WHT$|CON$", known[i].name)]
+    said = tuple(f"{known[i].name} ({_WHY[known[i].name[:3]]})" for i in parts)
+    name = next(iter(identity(headers, "FILTER")), "")
     defaults = Defaults(unit="MJy/sr", psf_fwhm=typical_fwhm(name))
     found = []
     for planes in all_bands(headers, defaults):
-        bits = planes.mask is not None and extname(headers[planes.mask]) == "DQ"
+        bits = planes.mask is not None and known[planes.mask].name == "DQ"
         found.append(
             dataclasses.replace(
                 planes,

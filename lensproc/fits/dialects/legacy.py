@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lensproc.fits.dialects.cube import all_bands
-from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, bits, extname, images
+from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, bits, facts, identity, named
 from lensproc.fits.headers import words
 
 if TYPE_CHECKING:
@@ -44,11 +44,10 @@ MASKBITS = {
 
 def sniff(headers: Sequence[Header]) -> float:
     """Sure where SURVEY or the pipeline's own cards say it."""
-    for header in headers[:2]:
-        survey = words(header, "SURVEY").upper().replace(" ", "")
-        if "LEGACYSURVEY" in survey or "LEGPIPEV" in header:
-            return 0.9
-    return 0.6 if any(extname(headers[i]) == "MASKBITS" for i in images(headers)) else 0.0
+    said = any("LEGACYSURVEY" in text.upper().replace(" ", "") for text in identity(headers, "SURVEY"))
+    if said or any("LEGPIPEV" in header for header in headers[:2]):
+        return 0.9
+    return 0.6 if named(headers, "MASKBITS") else 0.0
 
 
 def read(headers: Sequence[Header]) -> list[Planes]:
@@ -60,7 +59,7 @@ def _with_bits(headers: Sequence[Header], planes: Planes) -> Planes:
     note = "pixels of Legacy cutouts are resampled: their noise is correlated"
     resampled = any(words(header, "IMAGETYP") or "BANDS" in header for header in headers[:2])
     planes = dataclasses.replace(planes, warnings=(note,) if resampled else ())
-    if planes.mask is None or extname(headers[planes.mask]) != "MASKBITS":
+    if planes.mask is None or facts(headers)[planes.mask].name != "MASKBITS":
         return planes
     name = (planes.band or words(headers[planes.science], "FILTER") or "").upper()[:1]
     bad = bits(MASKBITS, [f"SATUR_{name}", f"ALLMASK_{name}"])

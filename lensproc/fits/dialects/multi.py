@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lensproc.fits.dialects.planes import (
-    Defaults,
-    Dialect,
-    Planes,
-    VarianceKind,
-    axes,
-    extname,
-    images,
-    named,
-)
+from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, VarianceKind, facts, images, named
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -44,12 +35,12 @@ def science_hdus(headers: Sequence[Header]) -> list[int]:
 
 def partner(headers: Sequence[Header], science: int, *names: str) -> int | None:
     """Return the plane of one of these names that belongs to an image: the same EXTVER, and the same shape."""
-    version = headers[science].get("EXTVER", 1)
-    shape = axes(headers[science])
+    known = facts(headers)
+    image = known[science]
     for name in names:
-        for i in images(headers):
-            same = axes(headers[i])[-2:] == shape[-2:] and headers[i].get("EXTVER", 1) == version
-            if i != science and extname(headers[i]) == name and same:
+        for i, fact in enumerate(known):
+            same = fact.name == name and fact.shape[-2:] == image.shape[-2:] and fact.version == image.version
+            if same and i != science and fact.has_pixels:
                 return i
     return None
 
@@ -63,7 +54,7 @@ def companions(
     exposure times.
     """
     variance = partner(headers, science, *ERRORS)
-    kind: VarianceKind = "variance" if variance is None else ERRORS[extname(headers[variance])]
+    kind: VarianceKind = "variance" if variance is None else ERRORS[facts(headers)[variance].name]
     dropped: list[str] = []
     weight = partner(headers, science, *WEIGHTS)
     if weight is not None:
@@ -71,7 +62,7 @@ def companions(
             variance, kind = weight, "inverse variance"
         else:
             why = "the errors are taken" if variance is not None else "not known to be an inverse variance"
-            dropped.append(f"{extname(headers[weight])} (weights: {why})")
+            dropped.append(f"{facts(headers)[weight].name} (weights: {why})")
     psf = named(headers, "PSF")
     return Planes(
         science,
@@ -94,7 +85,7 @@ def is_inverse_variance(header: Header) -> bool:
 
 def sniff(headers: Sequence[Header]) -> float:
     """Sure where a science plane and another known one are named."""
-    names = {extname(headers[i]) for i in images(headers)}
+    names = {facts(headers)[i].name for i in images(headers)}
     others = names & ({*ERRORS, *MASKS, *WEIGHTS})
     return 0.4 if names & set(SCIENCE) and others else 0.2 if names & set(SCIENCE) else 0.0
 

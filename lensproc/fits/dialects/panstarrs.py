@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lensproc.fits.dialects.multi import companions
-from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, bits, images
+from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, bits, identity, images
 from lensproc.fits.headers import number, words
 
 if TYPE_CHECKING:
@@ -24,10 +24,13 @@ BAD = ("DETECTOR", "FLAT", "DARK", "BLANK", "CTE", "SAT", "LOW", "CR", "STARCORE
 def sniff(headers: Sequence[Header]) -> float:
     """Sure of the camera's name, and of asinh scaling."""
     for header in headers[:2]:
-        camera = f"{words(header, 'PSCAMERA')} {words(header, 'FPA.INSTRUMENT')} {words(header, 'INSTRUME')}"
-        if "GPC1" in camera.upper() or ("BSOFTEN" in header and "BOFFSET" in header):
+        if (
+            "PSCAMERA" in header
+            or "FPA.INSTRUMENT" in header
+            or ("BSOFTEN" in header and "BOFFSET" in header)
+        ):
             return 0.9
-    return 0.0
+    return 0.9 if "GPC1" in identity(headers, "INSTRUME") else 0.0
 
 
 def mask_planes(header: Header) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from lensproc.cutout import Amplitude
@@ -127,27 +128,88 @@ def extname(header: Header) -> str:
     return str(header.get("EXTNAME", "")).strip().upper()
 
 
-def is_image(header: Header) -> bool:
-    """Tell whether an HDU holds an image of two axes or more (a compressed one counts, a table does not)."""
-    kind = str(header.get("XTENSION", "IMAGE")).strip()
-    naxis = header.get("NAXIS", 0)
-    return kind == "IMAGE" and isinstance(naxis, int) and naxis >= 2
-
-
-def images(headers: Sequence[Header]) -> list[int]:
-    """Return the numbers of the HDUs that hold an image with pixels."""
-    return [i for i, h in enumerate(headers) if is_image(h) and all(axes(h))]
-
-
 def axes(header: Header) -> tuple[int, ...]:
     """Shape of an HDU's data in numpy's order, (..., ny, nx)."""
     return tuple(int(header.get(f"NAXIS{i}", 0)) for i in range(int(header.get("NAXIS", 0)), 0, -1))
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What is asked most often of an HDU.
+
+    Parameters
+    ----------
+    name, version : str, int
+        EXTNAME in capitals, and EXTVER (1 where there is none).
+    kind : str
+        ``IMAGE``, ``BINTABLE``, ...; ``IMAGE`` for PRIMARY and for tile-compressed images.
+    shape : tuple of int
+        Shape of the data in numpy's order.
+    """
+
+    name: str
+    version: int
+    kind: str
+    shape: tuple[int, ...]
+
+    @property
+    def is_image(self) -> bool:
+        """True for an image of two axes or more, with or without pixels."""
+        return self.kind == "IMAGE" and len(self.shape) >= 2
+
+    @property
+    def has_pixels(self) -> bool:
+        """True for an image of two axes or more that has pixels."""
+        return self.is_image and 0 not in self.shape
+
+
+_IDENTITY = ("SURVEY", "TELESCOP", "INSTRUME", "ORIGIN", "FILTER")
+
+
+class Headers(tuple["Header", ...]):
+    """The headers of a file, in order; what is asked most often of them is looked up once."""
+
+    @cached_property
+    def facts(self) -> tuple[Facts, ...]:
+        """Name, kind and shape of each HDU."""
+        return tuple(_facts(header) for header in self)
+
+    @cached_property
+    def identity(self) -> dict[str, tuple[str, ...]]:
+        """Cards that name a survey, in PRIMARY and in the first image."""
+        first = next((i for i, fact in enumerate(self.facts) if i and fact.has_pixels), None)
+        places = [self[0]] if first is None else [self[0], self[first]]
+        values = {key: [str(h[key]).strip() for h in places if key in h] for key in _IDENTITY}
+        return {key: tuple(filter(None, texts)) for key, texts in values.items()}
+
+
+def _facts(header: Header) -> Facts:
+    version = header.get("EXTVER", 1)
+    kind = str(header.get("XTENSION", "IMAGE")).strip()
+    return Facts(extname(header), version if isinstance(version, int) else 1, kind, axes(header))
+
+
+def facts(headers: Sequence[Header]) -> tuple[Facts, ...]:
+    """Name, kind and shape of each HDU of a file."""
+    return headers.facts if isinstance(headers, Headers) else Headers(headers).facts
+
+
+def identity(headers: Sequence[Header], *keys: str) -> tuple[str, ...]:
+    """Return what PRIMARY and the first image say of the survey: SURVEY, TELESCOP, INSTRUME, ORIGIN, FILTER."""
+    known = headers.identity if isinstance(headers, Headers) else Headers(headers).identity
+    return tuple(text for key in keys for text in known[key])
+
+
+def images(headers: Sequence[Header]) -> list[int]:
+    """Return the numbers of the HDUs that hold an image with pixels (a compressed one counts)."""
+    return [i for i, fact in enumerate(facts(headers)) if fact.has_pixels]
+
+
 def named(headers: Sequence[Header], *names: str) -> list[int]:
-    """Return the numbers of the image HDUs of these names, those of the first name that occurs."""
+    """Return the numbers of the images of these names, those of the first name that occurs."""
+    known = facts(headers)
     for name in names:
-        found = [i for i in images(headers) if extname(headers[i]) == name]
+        found = [i for i, fact in enumerate(known) if fact.name == name and fact.has_pixels]
         if found:
             return found
     return []

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from lensproc.fits.dialects.cube import all_bands
-from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, images
-from lensproc.fits.headers import number, words
+from lensproc.fits.dialects.planes import Defaults, Dialect, Planes, identity, images
+from lensproc.fits.headers import number
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -24,8 +24,7 @@ def _survey(name: str, pattern: str, of: Callable[[Header], Defaults], warning: 
     known = re.compile(pattern, re.IGNORECASE)
 
     def sniff(headers: Sequence[Header]) -> float:
-        here = [headers[0], *(headers[i] for i in images(headers)[:1])]
-        return 0.65 if any(known.search(words(header, key)) for header in here for key in _CARDS) else 0.0
+        return 0.65 if any(known.search(text) for text in identity(headers, *_CARDS)) else 0.0
 
     def read(headers: Sequence[Header]) -> list[Planes]:
         warnings = (warning,) if warning else ()
