@@ -70,7 +70,7 @@ def merged(science: Header, primary: Header) -> Header:
         return science
     own = set(science.keys())
     if "RADESYS" in primary or "RADESYS" in own:
-        own.add("RADECSYS")  # the older name of the same card, which wcslib warns of
+        own.add("RADECSYS")  # the older name of the same card; below it gets the newer, as wcslib wants it
     lines: list[str] = []
     text = primary.tostring(sep="", endcard=False, padding=False)
     keep = False
@@ -85,7 +85,7 @@ def merged(science: Header, primary: Header) -> Header:
             key = line[9:].split("=", 1)[0].strip().upper()
         keep = bool(key) and (key == "HISTORY" or (key not in own and not _NOT_INHERITED.fullmatch(key)))
         if keep:
-            lines.append(line)
+            lines.append(f"RADESYS {line[8:]}" if key == "RADECSYS" else line)
     if not lines:
         return science
     both = science.tostring(sep="", endcard=False, padding=False) + "".join(lines)
