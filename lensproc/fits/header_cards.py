@@ -99,7 +99,7 @@ class Cards:
         return self._present[keyword]
 
     def __setitem__(self, keyword: str, value: float | int | str) -> None:
-        """Change the value of a card, and of its repetitions, keeping the comment."""
+        """Change the value of a card that is there, and of its repetitions, keeping the comment."""
         for n in range(self._count[keyword]):
             self.header[keyword, n] = value
         self._present[keyword] = value

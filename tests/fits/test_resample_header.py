@@ -335,6 +335,16 @@ def test_a_plane_whose_sky_depends_on_the_third_axis_keeps_it() -> None:
     assert "CD1_3" in result.notes[0]
 
 
+def test_a_slice_along_the_sky_keeps_the_axis_it_needs() -> None:
+    header = fits.Header(
+        [("CTYPE1", "FREQ"), ("CTYPE2", "GLON-CAR"), ("CTYPE3", "GLAT-CAR"), ("CRPIX3", 4.0)]
+    )
+    result = resample_header(header, 2, SHAPE)
+    assert result.header["CTYPE3"] == "GLAT-CAR"
+    assert result.header["CRPIX3"] == 4.0
+    assert result.notes == ("CTYPE3: the sky is not on the image's own axes; its WCS is kept with all axes",)
+
+
 def test_a_header_without_wcs_gets_none() -> None:
     header = fits.Header([("BITPIX", -32), ("NAXIS", 2), ("NAXIS1", 100), ("NAXIS2", 80), ("OBJECT", "star")])
     result = resample_header(header, 2)
