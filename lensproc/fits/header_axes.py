@@ -18,8 +18,8 @@ _COUPLING = re.compile(r"(?:CD|PC)(?:[12]_[3-9]|[3-9]_[12])[A-Z]?$|(?:CD|PC)00(?
 def drop_further_axes(cards: Cards) -> list[str]:
     """Drop the cards of axes 3 and up, which a two-dimensional image does not have.
 
-    They stay, and a note says so, where a matrix element mixes them with the image's own axes, so that the sky of a
-    pixel depends on the plane it was taken from, and where one of them is half of the sky itself.
+    They stay, and a note says so, where a matrix element mixes them with the image's own axes, so that the sky of
+    a pixel depends on the plane it was taken from, and where one of them is half of the sky itself.
     """
     further = [k for k in cards if _FURTHER.match(k)]
     if not further:
