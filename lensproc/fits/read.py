@@ -127,7 +127,7 @@ class _Reading:
         self.opened = opened
         self.options = options
         self.file = file
-        self.headers = Headers(hdu.header for hdu in opened.hdus)
+        self.headers = Headers.of(opened.hdus)
 
     def cutouts(self, dialects: Sequence[Dialect] | None) -> list[Cutout]:
         """Return the cutouts of the file; a band without a measurement costs that band."""

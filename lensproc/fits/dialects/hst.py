@@ -66,10 +66,8 @@ def sniff(headers: Sequence[Header]) -> float:
 def read(headers: Sequence[Header]) -> list[Planes]:
     """Return one image per SCI."""
     detector = next(filter(None, (words(header, "DETECTOR").upper() for header in headers[:2])), "")
-    instrument = next(filter(None, (words(header, "INSTRUME").upper() for header in headers[:2])), "")
-    unit = (
-        "electron/s" if instrument in ("ACS", "WFC3") else "count" if instrument.startswith("WFPC") else None
-    )
+    raw = any(name.startswith("WFPC") for name in identity(headers, "INSTRUME"))
+    unit = "count" if raw else "electron/s"
     defaults = Defaults(unit=unit, amplitude="flux", psf_fwhm=TYPICAL.get(detector))
     return [_with_bits(headers, planes) for planes in all_bands(headers, defaults)]
 

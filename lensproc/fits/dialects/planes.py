@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lensproc.cutout import Amplitude
 
 if TYPE_CHECKING:
-    from astropy.io.fits import Header
+    from astropy.io.fits import HDUList, Header
 
 VarianceKind = Literal["variance", "sigma", "inverse variance"]
 
@@ -169,6 +169,13 @@ _IDENTITY = ("SURVEY", "TELESCOP", "INSTRUME", "ORIGIN", "FILTER")
 class Headers(tuple["Header", ...]):
     """The headers of a file, in order; what is asked most often of them is looked up once."""
 
+    @classmethod
+    def of(cls, hdus: HDUList) -> Headers:
+        """Take the headers of an open file, whose HDUs know their names and shapes already."""
+        headers = cls(hdu.header for hdu in hdus)
+        headers.facts = tuple(_facts_of(hdu, i) for i, hdu in enumerate(hdus))
+        return headers
+
     @cached_property
     def facts(self) -> tuple[Facts, ...]:
         """Name, kind and shape of each HDU."""
@@ -187,6 +194,14 @@ def _facts(header: Header) -> Facts:
     version = header.get("EXTVER", 1)
     kind = str(header.get("XTENSION", "IMAGE")).strip()
     return Facts(extname(header), version if isinstance(version, int) else 1, kind, axes(header))
+
+
+def _facts_of(hdu: Any, i: int) -> Facts:
+    name = "" if i == 0 and "EXTNAME" not in hdu.header else hdu.name.upper()
+    if hdu.is_image:
+        return Facts(name, hdu.ver, "IMAGE", hdu.shape)
+    known = _facts(hdu.header)
+    return Facts(name, hdu.ver, known.kind, known.shape)
 
 
 def facts(headers: Sequence[Header]) -> tuple[Facts, ...]:
