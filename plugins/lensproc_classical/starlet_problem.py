@@ -12,6 +12,9 @@ from lensproc_classical.starlet_transform import adjoint, analyse, number_of_sca
 
 SCALES = 5
 """Number of detail scales, where they fit: from one output pixel to 16."""
+SLACK = 0.2
+"""How far below its floor the sky may fall [σ of a pixel]: without it the noise that is cut off at the floor raises
+an empty sky by 0.05σ, with it by 0.02σ."""
 MOST_INFLATION = 4.0
 """Largest factor by which the noise on a scale may exceed that of white noise."""
 
@@ -127,7 +130,7 @@ class Problem:
         λ per scale.
     floor : torch.Tensor, on the grid
         b: 0, or what is left of the image after the last scale where that is negative, so that a sky that was
-        subtracted too well does not turn into residuals.
+        subtracted too well does not turn into residuals; less `SLACK`.
     step : torch.Tensor, shape (N, C, 1, 1)
         1 / L, L the largest eigenvalue of Bᵀ W B.
     """
@@ -154,7 +157,9 @@ class Problem:
         """
         scales = number_of_scales(*grid.size, SCALES)
         penalties = penalties_of(grid, data, weights, scales, threshold)
-        floor = analyse(grid.extend(data), scales)[1].clamp_max(0.0)
+        typical = torch.where(weights > 0, weights, torch.nan).flatten(-2).nanmedian(-1).values
+        slack = SLACK * typical.rsqrt().nan_to_num(0.0)[..., None, None]
+        floor = analyse(grid.extend(data), scales)[1].clamp_max(0.0) - slack
         largest = grid.transfer.abs().amax((-2, -1), keepdim=True) ** 2 * weights.amax((-2, -1), keepdim=True)
         step = grid.scale**2 / torch.where(largest > 0, largest, torch.ones_like(largest))
         return cls(grid, data, weights, penalties, floor, step)
