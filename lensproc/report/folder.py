@@ -190,7 +190,8 @@ def _failures(records: list[dict[str, Any]]) -> Iterator[Failure]:
         if record["status"] in ("FAILED", "PARTIAL"):
             reasons = [record["message"]] if record["message"] else []
             reasons += [c["message"] for c in record["cutouts"] if c["status"] == "FAILED" and c["message"]]
-            yield Failure(record["file"], record["status"], tuple(dict.fromkeys(reasons)), record["time"])
+            lines = dict.fromkeys(reason.removeprefix(f"{record['file']}: ") for reason in reasons)
+            yield Failure(record["file"], record["status"], tuple(lines), record["time"])
 
 
 def _assumed(records: list[dict[str, Any]]) -> dict[str, str]:

@@ -33,10 +33,15 @@ def history_html(output: Output, compared: Compared) -> str:
         notes.append(f"input: {compared.how_original}")
     lines = "".join(f"<dt>{escape(name)}</dt><dd>{text}</dd>" for name, text in _lines(output, compared))
     warned = "".join(f'<p class="notice">{escape(note)}</p>' for note in notes)
-    chain = " → ".join(f"{row.id} ({row.dist} {row.distver})" for row in output.stages) or "no stages"
     sha = str(output.primary.get("LPINSHA") or "")
-    summary = f"lensproc {output.primary.get('LPVER')}: {chain} · input SHA-256 {sha[:12]}…"
+    summary = f"{chain_in_words(output)} · input SHA-256 {sha[:12]}…"
     return f"{warned}<details><summary>{escape(summary)}</summary><dl>{lines}</dl></details>"
+
+
+def chain_in_words(output: Output) -> str:
+    """Name the version of lensproc and the stages with theirs."""
+    chain = " → ".join(f"{row.id} ({row.dist} {row.distver})" for row in output.stages) or "no stages"
+    return f"lensproc {output.primary.get('LPVER')}: {chain}"
 
 
 def _lines(output: Output, compared: Compared) -> list[tuple[str, str]]:

@@ -102,7 +102,7 @@ def draw_compass(orientation: Orientation, width: float) -> str:
     if orientation.north is None or orientation.east is None:
         return ""
     arm = 0.09 * width
-    x, y = width - 0.16 * width, 0.16 * width
+    x, y = width - 0.18 * width, 0.18 * width
     parts = []
     for letter, (dx, dy) in (("N", orientation.north), ("E", orientation.east)):
         path = f'<path d="M{x:.2f} {y:.2f}l{arm * dx:.2f} {-arm * dy:.2f}"/>'

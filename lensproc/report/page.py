@@ -15,6 +15,7 @@ from lensproc.errors import InputError
 from lensproc.fits.atomic import atomic_write
 from lensproc.fits.provenance import timestamp
 from lensproc.report.folder import Entry, RunFolder, read_run
+from lensproc.report.history import chain_in_words
 from lensproc.report.judgement import SEVERITY, badness, states_of
 from lensproc.report.original import compare, search_folders
 from lensproc.report.output import Source, read_output, read_sources
@@ -104,6 +105,7 @@ def build_page(
     registry = load_registry()
     rows, articles = [], []
     verdicts: Counter[str] = Counter()
+    chains: Counter[str] = Counter()
     shown = without_input = 0
     for number, entry in enumerate(rough):
         states = states_of(entry)
@@ -119,6 +121,7 @@ def build_page(
                 anchor, sources = f"c{number + 1}", output.sources
                 without_input += compared.original is None or compared.reconstructed
                 articles.append(cutout_html(entry, output, compared, states, units, anchor))
+                chains[chain_in_words(output)] += 1
                 shown += 1
                 if observe is not None:
                     observe(shown, min(most, len(rough)))
@@ -139,6 +142,7 @@ def build_page(
         diverging=gradient(DIVERGING),
         js=_text("page.js"),
         made=escape(timestamp()),
+        chains=escape("; ".join(f"{chain} ({count})" for chain, count in chains.most_common())),
         counts=_counts(run, verdicts),
         failures=_failures(run),
         notes=_notes(run, shown, left_out, most, without_input),

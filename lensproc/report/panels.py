@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lensproc.qc.verdict import State
 from lensproc.report.folder import Entry
 from lensproc.report.history import history_html
-from lensproc.report.numbers import signed, with_error
+from lensproc.report.numbers import short, signed, with_error
 from lensproc.report.original import Compared
 from lensproc.report.output import Output, Source
 from lensproc.report.overlay import VERDICTS, draw_compass, draw_scale_bar, draw_sources
@@ -27,6 +27,7 @@ from lensproc.report.stretch import (
     png_uri,
     stretch_of,
 )
+from lensproc.report.table import worst_first
 
 Array = NDArray[np.float64]
 
@@ -115,12 +116,12 @@ def _panels(output: Output, compared: Compared) -> str:
     reference = compared.original if compared.original is not None else output.image
     stretch = stretch_of(reference)
     unit = str(output.header.get("BUNIT") or "")
-    per = f"{unit} per input px".strip() if output.primary.get("LPFLUXCV") != 1.0 else unit
+    per = f"{unit or 'units'}/px" if output.primary.get("LPFLUXCV") != 1.0 else unit
     orientation = orientation_of(output)
-    limits = (f"{stretch.low:.3g}", f"asinh, {per}" if per else "asinh", f"{stretch.high:.3g}")
-    reach = stretch.high - stretch.sky
-    around = (f"−{reach:.3g}: too faint", "same asinh", f"+{reach:.3g}: too bright")
-    sigmas = (f"−{FIDELITY_LIMIT:g}σ: put in", "linear", f"+{FIDELITY_LIMIT:g}σ: left out")
+    limits = (short(stretch.low), f"asinh [{per}]" if per else "asinh", short(stretch.high))
+    reach = short(stretch.high - stretch.sky)
+    around = (f"−{reach} too faint", "0", f"too bright +{reach}")
+    sigmas = (f"−{FIDELITY_LIMIT:g}σ put in", "0", f"left out +{FIDELITY_LIMIT:g}σ")
     if compared.reconstructed:
         title = "Input, put together"
         compared_to = "Input put together from output and FIDELITY: the file was not found"
@@ -177,10 +178,10 @@ def _figure(
     per_pixel = n * nx / image.shape[1]
     width, height = small.shape[1] * per_pixel, small.shape[0] * per_pixel
     if kind == BRIGHT:
-        uri, colours = png_uri(stretch.image(small), BRIGHT), "bright"
+        uri, colours, ground = png_uri(stretch.image(small), BRIGHT), "bright", ""
     else:
         levels = fidelity_levels(small) if kind == "fidelity" else stretch.difference(small)
-        uri, colours = png_uri(levels, DIVERGING), "diverging"
+        uri, colours, ground = png_uri(levels, DIVERGING), "diverging", ' class="on-light"'
     numbered = title == "Output"
     drawn = draw_sources(output.sources, height, width, numbered=numbered)
     drawn += draw_scale_bar(orientation, width, height)
@@ -190,11 +191,12 @@ def _figure(
         alt += f", binned {n}×{n} for this page"
         title += f" (binned {n}×{n})"
         caption = f"<figcaption>{escape(title)}</figcaption>"
+    spoken = escape(_spoken(output.sources))
     low, middle, high = (escape(label) for label in labels)
     return (
         f'<figure>{caption}<div class="frame" style="aspect-ratio:{width:.5g}/{height:.5g}">'
         f'<img src="{uri}" alt="{escape(alt)}" width="{small.shape[1]}" height="{small.shape[0]}">'
-        f'<svg viewBox="0 0 {width:.5g} {height:.5g}" role="img" aria-label="{escape(_spoken(output.sources))}">'
+        f'<svg{ground} viewBox="0 0 {width:.5g} {height:.5g}" role="img" aria-label="{spoken}">'
         f'{drawn}</svg></div><div class="bar {colours}"></div>'
         f'<div class="ticks"><span>{low}</span><span>{middle}</span><span>{high}</span></div></figure>'
     )
@@ -213,11 +215,9 @@ def tally(sources: tuple[Source, ...]) -> str:
 
 def _flagged(entry: Entry, states: Mapping[str, State], units: Mapping[str, str]) -> str:
     chips = []
-    for state in ("FAIL", "WARN"):
-        for name, found in states.items():
-            if found == state:
-                text = with_error(entry.number(name), entry.number(f"{name}_ERR"), units.get(name, ""))
-                chips.append(f'<li class="{state}"><b>{name}</b> {escape(text)} <i>{state.lower()}</i></li>')
+    for name, state in worst_first(states):
+        text = with_error(entry.number(name), entry.number(f"{name}_ERR"), units.get(name, ""))
+        chips.append(f'<li class="{state}"><b>{name}</b> {escape(text)} <i>{state.lower()}</i></li>')
     return f'<ul class="flags">{"".join(chips)}</ul>' if chips else ""
 
 

@@ -119,6 +119,8 @@ def _flux(flux: Array, error: Array) -> Plot:
     limit = at.LIMITS["QAFLX"]
 
     def draw(axes: Any) -> None:
+        from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
         span = np.geomspace(snr.min() / 1.5, snr.max() * 1.5, 200)
         passes = np.maximum(limit.passes, 200.0 / span)
         fails = np.maximum(limit.fails, at.SIGNIFICANT * 100.0 / span)
@@ -128,6 +130,9 @@ def _flux(flux: Array, error: Array) -> Plot:
         axes.errorbar(snr, flux, error, fmt="o", ms=3.5, color=POINTS, ecolor="#9fb7d1", elinewidth=0.8)
         axes.axhline(0.0, color=INK, lw=0.6)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlim(span[0], span[-1])
         axes.set_xlabel("SNR of the flux in the largest circle")
         axes.set_ylabel("QAFLX: flux change [%]")

@@ -27,7 +27,11 @@ def value_columns(columns: Iterable[str]) -> list[str]:
 
 def head_html(names: Sequence[str], columns: Mapping[str, tuple[str, str]]) -> str:
     """Row of headings; each is a button that sorts."""
-    headings = [_heading("Cutout", "", ""), _heading("QASTAT", MEANING["QASTAT"][1], "")]
+    headings = [
+        _heading("Cutout", "", ""),
+        _heading("QASTAT", MEANING["QASTAT"][1], ""),
+        _heading("Why", "values that fail or warn", ""),
+    ]
     for name in names:
         unit, description = columns.get(name, ("", ""))
         told_unit, told = MEANING.get(name, ("", ""))
@@ -76,12 +80,19 @@ def row_html(
     cells.append(
         f'<td data-v="{SEVERITY.get(status, 9)}"><span class="chip {status}">{status or "–"}</span></td>'
     )
+    reasons = " ".join(f"{column}{GLYPHS[state]}" for column, state in worst_first(states))
+    cells.append(f'<td class="text why" data-v="{reasons}">{reasons}</td>')
     for column in names:
         unit, _ = columns.get(column, ("", ""))
         cells.append(_cell(entry, column, states.get(column, "NONE"), unit))
     target = f' data-panel="{anchor}"' if anchor else ""
     kinds = " ".join(sorted(set(verdicts)))
     return f'<tr data-stat="{status}" data-verdicts="{kinds}"{target}>{"".join(cells)}</tr>'
+
+
+def worst_first(states: Mapping[str, State]) -> list[tuple[str, State]]:
+    """Values that fail, then those that warn."""
+    return [(name, found) for state in ("FAIL", "WARN") for name, found in states.items() if found == state]
 
 
 def _cell(entry: Entry, name: str, state: State, unit: str) -> str:

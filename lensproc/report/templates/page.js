@@ -72,7 +72,7 @@ document.getElementById("show-sources").addEventListener("change", (event) => {
   panels.classList.toggle("no-sources", !event.target.checked);
 });
 document.getElementById("large").addEventListener("change", (event) => {
-  document.documentElement.style.setProperty("--panel", event.target.checked ? "30rem" : "");
+  panels.classList.toggle("large", event.target.checked);
 });
 
 for (const button of document.querySelectorAll(".blink")) {
