@@ -15,6 +15,7 @@ COMMANDS = {
     "info": "Show what was understood of FITS files.",
     "plugins": "List the plugins, or check one.",
     "replay": "Run the recorded chain of an output again and compare.",
+    "report": "Make one HTML page of a run.",
     "run": "Enhance FITS cutouts.",
     "simulate": "Make simulated lenses with their truth.",
     "x": "Commands that plugins add.",
