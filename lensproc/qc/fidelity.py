@@ -92,30 +92,22 @@ def image_shift(pair: Pair) -> Finding:
 
     Notes
     -----
-    First order: H y - x = a g + b + w ∇²g - d·∇g - z (p - c)·∇g with g the mean of both images, fitted where the
-    input shows light. The smoothed gradient serves as instrument, so that the noise of g does not bias d. A phase
+    First order: H y - x = a h + b + w ∇²h - d·∇g - z (p - c)·∇h, with h = H y and g the mean of x and h, fitted
+    where the input shows light. Smoothed images serve as instruments, so that noise does not bias the result; the
+    noise of x may stand in ∇g, which is odd and does not correlate with it, but not in the other terms. A phase
     correlation would not see z, which a corner-aligned zoom leaves; w takes up a PSF that is not as declared.
     """
     lit = pair.judged & ~pair.noise.sky_pixels
     if pair.hy is None or np.count_nonzero(lit) < 25:
         return UNMEASURED
-    from scipy.ndimage import correlate1d, gaussian_filter, laplace
+    from scipy.ndimage import gaussian_filter
 
     ny, nx = pair.x.shape
     light = 0.5 * (pair.x + pair.hy)
-    smooth = gaussian_filter(light, 0.425 * (pair.psf.fwhm if pair.psf else 2.0), mode="nearest")
-    across = (np.arange(nx) - (nx - 1) / 2.0)[None, :]
-    along = (np.arange(ny) - (ny - 1) / 2.0)[:, None]
-    design: list[Array] = []
-    instruments: list[Array] = []
-    for image, columns in ((light, design), (smooth, instruments)):
-        to_x = correlate1d(image, DERIVATIVE, axis=1, mode="nearest")
-        to_y = correlate1d(image, DERIVATIVE, axis=0, mode="nearest")
-        zoom = across * to_x + along * to_y
-        bend = laplace(image, mode="nearest")
-        flat = np.ones(np.count_nonzero(lit))
-        columns += [-to_x[lit], -to_y[lit], -zoom[lit], image[lit], bend[lit], flat]
-    model, instrument = np.stack(design, 1), np.stack(instruments, 1)
+    width = 0.425 * (pair.psf.fwhm if pair.psf else 2.0)
+    model = _changes(light, pair.hy, lit)
+    smooth, smooth_hy = (gaussian_filter(image, width, mode="nearest") for image in (light, pair.hy))
+    instrument = _changes(smooth, smooth_hy, lit)
     scale = np.maximum(np.abs(instrument).max(0), 1e-30)
     model, instrument = model / scale, instrument / scale
     weight = 1.0 / pair.spread[lit] ** 2
@@ -139,6 +131,22 @@ def image_shift(pair: Pair) -> Finding:
     # the one that breaks a limit most clearly speaks for both
     size, error = max(measured, key=lambda pair: pair[0] - at.SIGNIFICANT * pair[1])
     return Finding(size, error, judge(size, error, limit))
+
+
+def _changes(odd: Array, even: Array, lit: NDArray[np.bool_]) -> Array:
+    """Columns of a small change of an image: shifts, magnification, brightness, width, level; shape (n, 6)."""
+    from scipy.ndimage import correlate1d, laplace
+
+    ny, nx = odd.shape
+    across = (np.arange(nx) - (nx - 1) / 2.0)[None, :]
+    along = (np.arange(ny) - (ny - 1) / 2.0)[:, None]
+
+    def slope(image: Array, axis: int) -> Array:
+        return np.asarray(correlate1d(image, DERIVATIVE, axis=axis, mode="nearest"))
+
+    zoom = across * slope(even, 1) + along * slope(even, 0)
+    columns = (-slope(odd, 1), -slope(odd, 0), -zoom, even, laplace(even, mode="nearest"), np.ones((ny, nx)))
+    return np.stack([column[lit] for column in columns], axis=1)
 
 
 def residual_chi2(pair: Pair) -> Finding:

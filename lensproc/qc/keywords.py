@@ -46,5 +46,6 @@ def value_of(name: str, finding: Finding, *, word: str | None = None, chance: fl
         return Value(word, unit=unit, description=meaning)
     if chance is not None:
         meaning += f", p={chance:.1g}"
-    error = finding.error
-    return Value(finding.value, error=error, unit=unit, description=meaning)
+    value = finding.value if isinstance(finding.value, int | None) else float(finding.value)
+    error = None if finding.error is None else float(finding.error)
+    return Value(value, error=error, unit=unit, description=meaning)
