@@ -30,6 +30,8 @@ def list_plugins(ctx: click.Context, as_json: bool) -> None:
     from lensproc.contract.registry import load_registry, unknown_names
 
     registry = load_registry()
+    for variable, names in unknown_names(registry).items():
+        click.echo(f"note: {variable} names {', '.join(names)}, which is not installed", err=True)
     if as_json:
         click.echo(json.dumps([_describe(registry, record) for record in registry.records], indent=2))
         return
@@ -45,8 +47,6 @@ def list_plugins(ctx: click.Context, as_json: bool) -> None:
             click.echo(f"        {stage:{width}s}  {manifest.kind:8s}  {manifest.summary}")
     if not registry.records:
         click.echo("no plugin is installed")
-    for variable, names in unknown_names(registry).items():
-        click.echo(f"note: {variable} names {', '.join(names)}, which is not installed", err=True)
 
 
 def _describe(registry: Registry, record: PluginRecord) -> dict[str, Any]:
