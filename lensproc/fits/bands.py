@@ -75,7 +75,7 @@ def choose(
         Where there is no image, where its planes have no names, or none has a name that was asked for.
     """
     if not found:
-        raise InputError(_why_no_image(headers), file=file, remedy="give a file with a 2-D image")
+        raise InputError(f"dialect {dialect} finds no science image in it", file=file)
     items: list[Chosen] = []
     for planes in found:
         items += _split_cube(headers, _checked(headers, planes, dialect, file), options, file)
@@ -163,8 +163,19 @@ def _one_per_band(headers: Sequence[Header], items: Sequence[Chosen]) -> tuple[l
     return chosen, warnings
 
 
-def _why_no_image(headers: Sequence[Header]) -> str:
-    """Say what there is instead of an image."""
+def refuse_without_image(headers: Sequence[Header], file: str) -> None:
+    """Refuse a file that has no image, and say what it has instead.
+
+    Raises
+    ------
+    InputError
+        Where no HDU has pixels on two axes or more.
+    """
+    if not images(headers):
+        raise InputError(_instead_of_image(headers), file=file, remedy="give a file with a 2-D image")
+
+
+def _instead_of_image(headers: Sequence[Header]) -> str:
     known = facts(headers)
     for i, fact in enumerate(known):
         shape = fact.shape if fact.kind == "IMAGE" else ()
@@ -172,8 +183,6 @@ def _why_no_image(headers: Sequence[Header]) -> str:
             return f"has no image: HDU {i} is 1-D ({shape[0]} values)"
         if shape and not all(shape):
             return f"has no image: HDU {i} has an axis of length 0 {shape}"
-    if images(headers):
-        return "has no science image that its dialect knows"
     kinds = sum(fact.is_image for fact in known[1:])
     if len(headers) == 1:
         return "has no image: there is a header and no data"

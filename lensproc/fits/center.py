@@ -83,8 +83,8 @@ def brightest_smooth_peak(
     below = sample[sample < sky]
     noise = 1.4826 * float(np.median(sky - below)) if below.size else 0.0
     light = np.where(good, data[rows, columns].astype(np.float64) - sky, 0.0)
-    weight = gaussian_filter(good.astype(np.float64), smoothing, mode="constant")
-    smooth = gaussian_filter(light, smoothing, mode="constant") / np.maximum(weight, 1e-3)
+    weight = gaussian_filter(good.astype(np.float64), smoothing, mode="constant", truncate=3.0)
+    smooth = gaussian_filter(light, smoothing, mode="constant", truncate=3.0) / np.maximum(weight, 1e-3)
     central = np.zeros(smooth.shape, bool)
     central[top - rows.start : ny - top - rows.start, left - columns.start : nx - left - columns.start] = True
     step = 2 * math.ceil(smoothing) + 1
@@ -94,7 +94,8 @@ def brightest_smooth_peak(
     ys, xs = np.nonzero(peaks & (smooth > threshold) & (smooth > 0))
     if fwhm is not None and len(ys):
         matched, wide = (
-            gaussian_filter(light, k * fwhm * SIGMA_PER_FWHM, mode="nearest") for k in (1.0, 2.0)
+            gaussian_filter(light, k * fwhm * SIGMA_PER_FWHM, mode="nearest", truncate=3.0)
+            for k in (1.0, 2.0)
         )
         extended = matched[ys, xs] < point_like * wide[ys, xs]
         ys, xs = ys[extended], xs[extended]

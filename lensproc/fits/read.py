@@ -14,7 +14,7 @@ from lensproc.cutout import PSF, Cutout, DistortionTable, Resolved, Source
 from lensproc.errors import InputError, LensprocError
 from lensproc.fits import psf as psf_sources
 from lensproc.fits.arrays import as_float32, as_mask, as_variance, linear, physical
-from lensproc.fits.bands import Chosen, choose, hdu_name
+from lensproc.fits.bands import Chosen, choose, hdu_name, refuse_without_image
 from lensproc.fits.center import resolve_center
 from lensproc.fits.dialects import Dialect, Planes, builtin_dialects, choose_dialect
 from lensproc.fits.dialects.planes import Headers
@@ -131,12 +131,14 @@ class _Reading:
 
     def cutouts(self, dialects: Sequence[Dialect] | None) -> list[Cutout]:
         """Return the cutouts of the file; a band without a measurement costs that band."""
+        refuse_without_image(self.headers, self.file)
         readers = builtin_dialects() if dialects is None else dialects
         with collected_warnings():  # about cards that nobody asked for; those that matter are checked below
             dialect = choose_dialect(self.headers, readers, self.file)
             found = self._ask(dialect)
             chosen, warnings = choose(self.headers, found, self.options, dialect.name, self.file)
             history = self._history()
+        synthetic = bool(history) and self.headers[0].get("LPSYNTH") is True
         used = {i for planes in found for i in _hdus(planes)}
         result: list[Cutout] = []
         refused: list[InputError] = []
@@ -148,7 +150,10 @@ class _Reading:
         if not result:
             raise refused[0]
         shared = (*self.opened.warnings, *warnings, *(f"not read: {error.what}" for error in refused))
-        return [cutout.replace(warnings=(*shared, *cutout.warnings), history=history) for cutout in result]
+        return [
+            cutout.replace(warnings=(*shared, *cutout.warnings), history=history, synthetic=synthetic)
+            for cutout in result
+        ]
 
     def _ask(self, dialect: Dialect) -> Sequence[Planes]:
         try:
