@@ -149,6 +149,8 @@ class Cutout:
         What the reader had to assume, in words for the user.
     history : tuple of Activity
         What lensproc did to it in earlier runs, where the file is an output of lensproc.
+    synthetic : bool
+        True where a generative stage took part in an earlier run (LPSYNTH).
     """
 
     data: NDArray[np.float32]
@@ -169,6 +171,7 @@ class Cutout:
     dropped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     history: tuple[Activity, ...] = ()
+    synthetic: bool = False
 
     def __post_init__(self) -> None:
         if self.data.ndim != 2 or self.data.dtype != np.float32:

@@ -98,7 +98,7 @@ class Checker:
             failure = f"{type(error).__name__}: {error}"
             enhanced = replace(enhanced, qa={"QASTAT": Value("UNKNOWN", description="the checks failed")})
         activity = Activity(
-            stage=1 + max((a.stage for a in enhanced.activities), default=0),
+            stage=1 + max(a.stage for a in _latest_run(enhanced.activities)),
             id="checks",
             kind="core",
             dist="lensproc",
@@ -114,6 +114,11 @@ class Checker:
             message=failure,
         )
         return replace(enhanced, activities=(*enhanced.activities, activity))
+
+
+def _latest_run(activities: tuple[Activity, ...]) -> tuple[Activity, ...]:
+    starts = [i for i, activity in enumerate(activities) if activity.stage == 0]
+    return activities[starts[-1] :]
 
 
 def calibration_for(pipeline: Pipeline) -> tuple[Calibration | None, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,8 @@ from lensproc.nn.psf import output_psf_of
 if TYPE_CHECKING:
     import torch
 
+_KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
+_EXTNAME = re.compile(r"[A-Z0-9_-]{1,68}")
 Subject = tuple[Working, ...]
 """The bands of one object that a stage takes as channels."""
 
@@ -219,6 +222,16 @@ def check_output(output: StageOutput, batch: Batch, link: Link) -> None:
         given = getattr(output, what)
         if given and len(given) != count:
             raise PluginError(f"{name} gave {len(given)} {what} for {count} cutouts", plugin=link.package)
+    for what, pattern, rule in (
+        ("values", _KEYWORD, "a keyword is 1 to 8 of A-Z, 0-9, _ and -"),
+        ("tables", _EXTNAME, "an extension is 1 to 68 of A-Z, 0-9, _ and -"),
+        ("planes", _EXTNAME, "an extension is 1 to 68 of A-Z, 0-9, _ and -"),
+    ):
+        wrong = sorted(
+            {key for given in getattr(output, what) for key in given if not pattern.fullmatch(key)}
+        )
+        if wrong:
+            raise PluginError(f"{name} gave {what} named {', '.join(wrong)}: {rule}", plugin=link.package)
 
 
 def _take_image(
@@ -256,7 +269,7 @@ def _take_image(
     work.flux_factor = factor * (1.0 if first else work.flux_factor)
     work.variance_factor = spread * (1.0 if first else work.variance_factor)
     work.output_psf = manifest.output_psf if first else compose_psf(work.output_psf, manifest.output_psf)
-    work.synthetic = manifest.generative or (work.synthetic and not first)
+    work.synthetic = manifest.generative or (work.original.synthetic if first else work.synthetic)
     work.scale = base * scale
 
 

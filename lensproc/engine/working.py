@@ -53,7 +53,7 @@ class Working:
     @classmethod
     def start(cls, cutout: Cutout, subject: int = 0) -> Working:
         """Begin a chain with a cutout as read."""
-        return cls(cutout, cutout, subject)
+        return cls(cutout, cutout, subject, synthetic=cutout.synthetic)
 
     def finish(self, config_sha256: str) -> Enhanced:
         """Put the result on its own grid: header and look-up tables resampled by rule."""

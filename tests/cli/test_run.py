@@ -228,3 +228,25 @@ def test_replay_gives_the_same_pixels_and_names_another_input(tmp_path: Path) ->
     other = write_cutout(tmp_path / "other.fits", seed=4)
     wrong = runner.invoke(cli, ["replay", str(output), "--input", str(other)])
     assert "is not the recorded input" in str(wrong.exception)
+
+
+def test_a_second_run_over_an_output_appends_to_its_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lensproc.contract.stage import Batch, StageOutput
+    from lensproc.fits.provenance import read_provenance
+    from tests.engine.stages import Function, manifest, use_stages
+
+    def same(batch: Batch) -> StageOutput:
+        return StageOutput(images=batch.images.clone())
+
+    stages = ((manifest("dream", generative=True), Function(same)), (manifest("plain"), Function(same)))
+    use_stages(monkeypatch, *stages)
+    source = write_cutout(tmp_path / "lens.fits")
+    run(source, "-o", tmp_path / "a", "--stages", "dream")
+    run(tmp_path / "a" / "lens_enhanced.fits", "-o", tmp_path / "b", "--stages", "plain")
+    provenance = read_provenance(tmp_path / "b" / "lens_enhanced_enhanced.fits")
+    rows = [(activity.stage, activity.id) for activity in provenance.activities]
+    assert rows == [(0, "read"), (1, "dream"), (2, "checks"), (0, "read"), (1, "plain"), (2, "checks")]
+    assert provenance.primary["LPSYNTH"] is True, "what was once drawn stays drawn"
+    assert provenance.primary["LPNSTAGE"] == 1

@@ -271,3 +271,15 @@ def test_psf_declarations_compose() -> None:
     assert compose_psf(0.5, 0.5) == 0.25
     assert compose_psf(0.5, "same") == 0.5
     assert compose_psf(0.5, ((1.0,),)) == ((1.0,),)
+
+
+@pytest.mark.parametrize("name", ["LPTOOLONGNAME", "lower", "WITH SPACE"])
+def test_names_that_fits_cannot_hold_are_the_stages_fault(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def names(batch: Batch) -> StageOutput:
+        return StageOutput(values=tuple({name: Value(1.0)} for _ in batch.items))
+
+    use_stages(monkeypatch, (manifest("names", kind="classify"), Function(names)))
+    (result,) = run(["names"], cutout(np.ones((4, 4))))
+    assert isinstance(result, Enhanced)
+    assert result.status == "PARTIAL"
+    assert "stage names gave values named" in result.activities[-1].message
