@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
 import statistics
-import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -131,21 +131,56 @@ def _timed(function: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
+class PeakMemory(threading.Thread):
+    """Largest sum of the resident memory [MiB] of all processes of this process group, sampled from /proc."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak = 0.0
+        self.finished = threading.Event()
+
+    def run(self) -> None:
+        """Sample until finished."""
+        while not self.finished.wait(0.2):
+            self.peak = max(self.peak, sum(map(_resident, _process_group())))
+
+
+def _process_group() -> list[Path]:
+    group = os.getpgrp()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group:
+            found.append(path.parent)
+    return found
+
+
+def _resident(process: Path) -> float:
+    try:
+        pages = int((process / "statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
 def memory(number: int, jobs: int) -> dict[str, object]:
-    """Peak resident memory of this process and of its largest worker while a set of arrays is made."""
+    """Peak memory of all processes together while a set of ``common-test`` arrays is made (Linux)."""
+    os.setpgrp()
+    watch = PeakMemory()
+    watch.start()
     with tempfile.TemporaryDirectory() as folder:
         plan = plan_for(load_recipe("common-test"), number, 1, "train", Path(folder), "arrays")
         seconds = _timed(lambda: run_plan(plan, jobs))
-    unit = 1024.0 if sys.platform != "darwin" else 1024.0**2
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
+    watch.finished.set()
+    watch.join()
     return {
         "images": number,
         "processes": jobs,
         "images_per_second": round(number / seconds, 1),
-        "peak_own_mib": round(own),
-        "peak_largest_worker_mib": round(worker),
-        "peak_sum_mib": round(own + jobs * worker),
+        "peak_of_all_processes_mib": round(watch.peak),
     }
 
 

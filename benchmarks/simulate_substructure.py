@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares
 
-from lensproc.simulate.image import noise_free_image, simulate
+from lensproc.simulate.image import simulate
 from lensproc.simulate.mass import Deflector
 from lensproc.simulate.recipe import Recipe, load_recipe
+from lensproc.simulate.scene import noise_free_image
 
 CASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "sphere (slope -0.9)": [

@@ -78,10 +78,10 @@ class ArrayStore:
 
     def put(self, index: int, sim: Simulated) -> None:
         """Write one image into its row; processes may write different rows at once."""
-        _writable(str(self.path("images")))[index] = sim.exposure.data
+        _write_row(self.path("images"), index, sim.exposure.data)
         target = target_of(sim)
         if target is not None:
-            _writable(str(self.path("targets")))[index] = target
+            _write_row(self.path("targets"), index, target)
 
     def write_index(self, meta: dict[str, Any], labels: Sequence[int]) -> None:
         """Write the index: what the split is, its hashes and its labels."""
@@ -130,7 +130,14 @@ def create_store(folder: Path, split: str, recipe: Recipe, number: int) -> Array
     return store
 
 
-@lru_cache(maxsize=4)
-def _writable(path: str) -> NDArray[np.float32]:
-    array: NDArray[np.float32] = np.load(path, mmap_mode="r+")
-    return array
+def _write_row(path: Path, index: int, image: NDArray[np.float32]) -> None:
+    # Written, not mapped: the pages of a mapped file would count as memory of every process that fills it.
+    start = _data_offset(str(path)) + index * image.nbytes
+    with path.open("r+b") as stream:
+        stream.seek(start)
+        stream.write(np.ascontiguousarray(image, np.float32).tobytes())
+
+
+@lru_cache(maxsize=8)
+def _data_offset(path: str) -> int:
+    return int(np.load(path, mmap_mode="r").offset)

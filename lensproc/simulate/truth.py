@@ -8,7 +8,8 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from lensproc.simulate.image import Exposure, Simulated
+from lensproc.simulate.exposure import Exposure
+from lensproc.simulate.image import Simulated
 from lensproc.simulate.layouts.planes import image_hdu, psf_hdu
 from lensproc.simulate.layouts.wcs import celestial
 from lensproc.simulate.render import Frame, Image, grid

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from lensproc.simulate.image import noise_free_image, simulate
+from lensproc.simulate.image import simulate
 from lensproc.simulate.light import join, sersic
 from lensproc.simulate.mass import main_lens
 from lensproc.simulate.points import solve_lens_equation
 from lensproc.simulate.recipe import load_recipe
 from lensproc.simulate.render import Frame, grid, lensed_source, unlensed
+from lensproc.simulate.scene import noise_free_image
 
 
 @pytest.mark.parametrize("radius", [0.9, 1.3])

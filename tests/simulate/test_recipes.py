@@ -52,7 +52,7 @@ def test_a_recipe_file_of_ones_own(tmp_path):
 
 def test_classes_are_about_equally_frequent():
     recipe = load_recipe("common-test")
-    from lensproc.simulate.scene import draw_scene
+    from lensproc.simulate.drawing import draw_scene
     from lensproc.simulate.seeds import generator
 
     names = []

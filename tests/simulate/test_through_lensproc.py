@@ -53,7 +53,9 @@ def test_the_reader_understands_the_layout(folders, name):
 def test_every_survey_passes_through_lensproc_run_unchanged(folders, tmp_path):
     files = sorted(folders.glob("*/*.fits"))
     before = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    result = CliRunner().invoke(run, [*map(str, files), "-o", str(tmp_path), "--jobs", "1", "--checks", "none"])
+    result = CliRunner().invoke(
+        run, [*map(str, files), "-o", str(tmp_path), "--jobs", "1", "--checks", "none"]
+    )
     assert result.exit_code == 0, result.output
     lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
     assert len(list(tmp_path.glob("*.fits"))) == len(files) <= len(lines)

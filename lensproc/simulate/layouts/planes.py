@@ -8,7 +8,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from lensproc.simulate.image import Exposure, Simulated
+from lensproc.simulate.exposure import Exposure
+from lensproc.simulate.image import Simulated
 from lensproc.simulate.render import psf_on_pixels
 
 
