@@ -73,7 +73,7 @@ class FileResult:
     message : str
         Reason where the file as a whole failed.
     seconds : float
-        Time spent on it.
+        Time spent on it: reading, its share of the chain and the checks, writing.
     cutouts : tuple of CutoutResult
         One per band.
     """

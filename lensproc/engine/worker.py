@@ -68,9 +68,9 @@ class WorkOrder:
 @dataclass
 class _Opened:
     task: FileTask
-    started: float
     cutouts: list[Cutout] = field(default_factory=list)
     error: LensprocError | None = None
+    seconds: float = 0.0
 
     @property
     def pixels(self) -> int:
@@ -131,12 +131,13 @@ class Worker:
     def _open(self, task: FileTask) -> _Opened:
         started = time.perf_counter()
         try:
-            return _Opened(task, started, read(task.path, self.order.config.read, self.dialects))
+            opened = _Opened(task, read(task.path, self.order.config.read, self.dialects))
         except LensprocError as error:
-            return _Opened(task, started, error=error.about(Path(task.path).name))
+            opened = _Opened(task, error=error.about(Path(task.path).name))
         except (OSError, MemoryError) as error:
-            reason = InputError(f"cannot be read: {error}", file=Path(task.path).name)
-            return _Opened(task, started, error=reason)
+            opened = _Opened(task, error=InputError(f"cannot be read: {error}", file=Path(task.path).name))
+        opened.seconds = time.perf_counter() - started
+        return opened
 
     def _process(
         self,
@@ -144,16 +145,18 @@ class Worker:
         writer: ThreadPoolExecutor,
         writing: deque[tuple[FileTask, Future[FileResult]]],
     ) -> None:
+        started = time.perf_counter()
         results = iter(self.pipeline.process([opened.cutouts for opened in window]))
+        share = (time.perf_counter() - started) / len(window)
         for opened in window:
+            opened.seconds += share
             mine = [next(results) for _ in opened.cutouts]
             writing.append((opened.task, writer.submit(self._save, opened, mine)))
 
     def _save(self, opened: _Opened, results: Sequence[Enhanced | LensprocError]) -> FileResult:
-        path = opened.task.path
+        path, started = opened.task.path, time.perf_counter()
         if opened.error is not None:
-            seconds = time.perf_counter() - opened.started
-            return FileResult(path, "FAILED", message=str(opened.error), seconds=seconds)
+            return FileResult(path, "FAILED", message=str(opened.error), seconds=opened.seconds)
         several = len(opened.cutouts) > 1
         cutouts = tuple(
             self._save_one(opened.task, cutout, result, i if several else None)
@@ -165,7 +168,7 @@ class Worker:
             path,
             status,
             sha256=opened.cutouts[0].source.sha256,
-            seconds=time.perf_counter() - opened.started,
+            seconds=opened.seconds + time.perf_counter() - started,
             cutouts=cutouts,
         )
 
