@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lensproc.cutout import DistortionTable
 from lensproc.enhanced import Activity, Scalar
 from lensproc.errors import InputError
+from lensproc.fits.opening import open_fits
 from lensproc.fits.provenance import activities_of
 from lensproc.fits.read import DISTORTION_TABLES
 
@@ -119,13 +120,7 @@ def read_sources(path: Path) -> tuple[Source, ...]:
     InputError
         Where the file cannot be read.
     """
-    from astropy.io import fits
-
-    try:
-        with fits.open(path) as hdus:
-            return _sources(hdus)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", file=path.name) from None
+    return _sources(open_fits(path).hdus)
 
 
 def read_output(path: Path) -> Output:
@@ -136,13 +131,7 @@ def read_output(path: Path) -> Output:
     InputError
         Where the file cannot be read, or is no output of lensproc.
     """
-    from astropy.io import fits
-
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            return _output(hdus, path.name)
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", file=path.name) from None
+    return _output(open_fits(path).hdus, path.name)
 
 
 def _output(hdus: Any, name: str) -> Output:

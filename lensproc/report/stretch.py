@@ -76,7 +76,7 @@ def stretch_of(reference: Array) -> Stretch:
     sky, sigma = sky_and_noise(reference.astype(np.float32))
     high = float(np.percentile(finite, 99.9))
     if sigma <= 0.0:
-        sigma = max(high - sky, float(np.ptp(finite)), 1e-30) / 100.0
+        sigma = max(high - sky, float(np.ptp(finite)), 1e-3 * abs(sky), 1e-30) / 100.0
     # a blank field is not blown up to look like a source
     return Stretch(sky, 2.0 * sigma, sky - 3.0 * sigma, max(high, sky + 8.0 * sigma))
 
