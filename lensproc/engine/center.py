@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -36,7 +37,9 @@ def sky_center(cutout: Cutout) -> tuple[float, float] | None:
     simple = kind[:4] in ("RA--", "DEC-") and not cutout.distortion and not kind.endswith("-SIP")
     try:
         if simple and "CPDIS1" not in header and "CPDIS2" not in header:
-            wcs = Wcsprm(header=sky_cards(header).encode())
+            # PC001001 is PC1_1 of old; wcslib takes it, and warns each time
+            cards = re.sub(r"\bPC00(\d)00(\d)=", r"PC\1_\2   =", sky_cards(header))
+            wcs = Wcsprm(header=cards.encode())
             wcs.set()
             position = wcs.p2s(np.array([middle]), 0)["world"][0]
             ra, dec = (float(position[axis]) for axis in (wcs.lng, wcs.lat))

@@ -18,7 +18,12 @@ from lensproc.engine.outputs import save_output, stem_of
 from lensproc.engine.pipeline import Pipeline, PipelineConfig
 from lensproc.enhanced import Enhanced
 from lensproc.errors import InputError, LensprocError
-from lensproc.fits.read import read
+from lensproc.fits.opening import read_bytes
+from lensproc.fits.read import read_raw
+
+
+_Result = tuple[Enhanced | LensprocError, tuple[float, float] | None]
+"""What the chain made of a cutout, and where its middle is on the sky."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,16 @@ class WorkOrder:
     images: bool = True
     window: int = 32
     ahead: int = 8
+
+
+@dataclass
+class _Fetched:
+    """Bytes of a file; they are understood in the main thread, where astropy's warnings can be caught."""
+
+    task: FileTask
+    raw: bytes = b""
+    error: LensprocError | None = None
+    seconds: float = 0.0
 
 
 @dataclass
@@ -112,7 +127,8 @@ class Worker:
             window: list[_Opened] = []
             pixels = 0
             behind = self.order.window if self.order.ahead else 0
-            for opened in _ahead(reader, self._open, tasks, self.order.ahead):
+            for fetched in _ahead(reader, _fetch, tasks, self.order.ahead):
+                opened = self._open(fetched)
                 window.append(opened)
                 pixels += opened.pixels
                 if len(window) >= self.order.window or pixels >= WINDOW_PIXELS:
@@ -128,15 +144,17 @@ class Worker:
         """Let go of the stages."""
         self.pipeline.close()
 
-    def _open(self, task: FileTask) -> _Opened:
-        started = time.perf_counter()
+    def _open(self, fetched: _Fetched) -> _Opened:
+        task, name, started = fetched.task, Path(fetched.task.path).name, time.perf_counter()
+        if fetched.error is not None:
+            return _Opened(task, error=fetched.error.about(name), seconds=fetched.seconds)
         try:
-            opened = _Opened(task, read(task.path, self.order.config.read, self.dialects))
+            opened = _Opened(task, read_raw(fetched.raw, name, self.order.config.read, self.dialects))
         except LensprocError as error:
-            opened = _Opened(task, error=error.about(Path(task.path).name))
+            opened = _Opened(task, error=error.about(name))
         except (OSError, MemoryError) as error:
-            opened = _Opened(task, error=InputError(f"cannot be read: {error}", file=Path(task.path).name))
-        opened.seconds = time.perf_counter() - started
+            opened = _Opened(task, error=InputError(f"cannot be read: {error}", file=name))
+        opened.seconds = fetched.seconds + time.perf_counter() - started
         return opened
 
     def _process(
@@ -150,10 +168,10 @@ class Worker:
         share = (time.perf_counter() - started) / len(window)
         for opened in window:
             opened.seconds += share
-            mine = [next(results) for _ in opened.cutouts]
+            mine = [(next(results), sky_center(cutout)) for cutout in opened.cutouts]
             writing.append((opened.task, writer.submit(self._save, opened, mine)))
 
-    def _save(self, opened: _Opened, results: Sequence[Enhanced | LensprocError]) -> FileResult:
+    def _save(self, opened: _Opened, results: Sequence[_Result]) -> FileResult:
         path, started = opened.task.path, time.perf_counter()
         if opened.error is not None:
             return FileResult(path, "FAILED", message=str(opened.error), seconds=opened.seconds)
@@ -172,9 +190,8 @@ class Worker:
             cutouts=cutouts,
         )
 
-    def _save_one(
-        self, task: FileTask, cutout: Cutout, result: Enhanced | LensprocError, plane: int | None
-    ) -> CutoutResult:
+    def _save_one(self, task: FileTask, cutout: Cutout, outcome: _Result, plane: int | None) -> CutoutResult:
+        result, center = outcome
         band = cutout.band.value or ""
         hdu = cutout.source.hdu
         if isinstance(result, LensprocError):
@@ -189,15 +206,27 @@ class Worker:
             except LensprocError as error:
                 message = str(error.about(cutout.source.file))
                 return CutoutResult(hdu, band, "FAILED", message=message)
-        row = row_of(result, name, sky_center(result.original))
+        row = row_of(result, name, center)
         return CutoutResult(hdu, band, result.status, name, "; ".join(cutout.warnings), row)
 
 
+def _fetch(task: FileTask) -> _Fetched:
+    started = time.perf_counter()
+    try:
+        raw = read_bytes(task.path)
+    except LensprocError as error:
+        return _Fetched(task, error=error, seconds=time.perf_counter() - started)
+    return _Fetched(task, raw, seconds=time.perf_counter() - started)
+
+
 def _ahead(
-    reader: ThreadPoolExecutor, function: Callable[[FileTask], _Opened], tasks: Iterable[FileTask], ahead: int
-) -> Iterator[_Opened]:
+    reader: ThreadPoolExecutor,
+    function: Callable[[FileTask], _Fetched],
+    tasks: Iterable[FileTask],
+    ahead: int,
+) -> Iterator[_Fetched]:
     """Apply a function to tasks in the reader's thread, some ahead of the consumer, in order."""
-    pending: deque[Future[_Opened]] = deque()
+    pending: deque[Future[_Fetched]] = deque()
     for task in tasks:
         pending.append(reader.submit(function, task))
         if len(pending) > ahead:

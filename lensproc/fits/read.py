@@ -19,7 +19,7 @@ from lensproc.fits.center import resolve_center
 from lensproc.fits.dialects import Dialect, Planes, builtin_dialects, choose_dialect
 from lensproc.fits.dialects.planes import Headers
 from lensproc.fits.headers import merged, number, two_axes
-from lensproc.fits.opening import Opened, collected_warnings, open_bytes, open_fits
+from lensproc.fits.opening import Opened, collected_warnings, open_bytes, read_bytes
 from lensproc.fits.options import ReadOptions
 from lensproc.fits.psf_stars import measure_psf
 from lensproc.fits.resolve import check_options, resolve_scale, resolve_unit, resolve_zeropoint, wcs_warnings
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from lensproc.enhanced import Activity
 
-__all__ = ["ReadOptions", "from_ccddata", "read", "read_hdulist"]
+__all__ = ["ReadOptions", "from_ccddata", "read", "read_hdulist", "read_raw"]
 
 DISTORTION_TABLES = ("WCSDVARR", "D2IMARR")
 """EXTNAMEs of look-up tables (Calabretta et al. 2004, draft paper IV; DrizzlePac's naming)."""
@@ -65,10 +65,31 @@ def read(
     UsageError
         For options that make no sense.
     """
+    return read_raw(read_bytes(path), os.path.basename(os.fspath(path)), options, dialects)
+
+
+def read_raw(
+    raw: bytes, file: str, options: ReadOptions | None = None, dialects: Sequence[Dialect] | None = None
+) -> list[Cutout]:
+    """Read the bytes of a FITS file, for those who fetch them by themselves.
+
+    Parameters
+    ----------
+    raw : bytes
+        The file's content, compressed or not.
+    file : str
+        Base name of the file.
+    options, dialects
+        As in `read`.
+
+    Raises
+    ------
+    InputError, UsageError
+        As `read`.
+    """
     options = options or ReadOptions()
     check_options(options)
-    opened = open_fits(path)
-    return _Reading(opened, options, os.path.basename(os.fspath(path))).cutouts(dialects)
+    return _Reading(open_bytes(raw, file), options, file).cutouts(dialects)
 
 
 def read_hdulist(
