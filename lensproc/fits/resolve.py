@@ -98,7 +98,7 @@ def resolve_unit(
         warnings.append(f"{which}: pixel values are taken as flux per pixel; --pixel-units says otherwise")
     zeropoint: Resolved[float] = UNKNOWN
     if known is not None and known.zeropoint is not None:
-        zeropoint = Resolved(known.zeropoint, f"unit {known.name}")
+        zeropoint = Resolved(known.zeropoint, f"unit {known.name}" if source == "header BUNIT" else source)
     return unit, amplitude, zeropoint, warnings
 
 
@@ -139,7 +139,7 @@ def resolve_zeropoint(
     """
     if options.zeropoint is not None:
         return Resolved(options.zeropoint, "option"), []
-    if physical and words(header, "BUNIT"):
+    if physical and physical.source.startswith("unit"):
         return physical, []
     fluxmag0 = number(header, "FLUXMAG0")
     if fluxmag0 is not None and fluxmag0 > 0:

@@ -57,7 +57,7 @@ TYPICAL = {"WFC": 0.10, "UVIS": 0.08, "IR": 0.15, "HRC": 0.06}
 def sniff(headers: Sequence[Header]) -> float:
     """Sure of the telescope's name, fairly sure of PHOTFLAM with PHOTPLAM."""
     if "HST" in identity(headers, "TELESCOP"):
-        return 0.9
+        return 0.89
     if set(identity(headers, "INSTRUME")) & {"ACS", "WFC3", "WFPC2", "WFPC"}:
         return 0.86
     return 0.75 if any("PHOTFLAM" in header and "PHOTPLAM" in header for header in headers[:2]) else 0.0

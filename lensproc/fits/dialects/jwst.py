@@ -22,7 +22,7 @@ DQ_BITS = {"DO_NOT_USE": 0, "SATURATED": 1, "JUMP_DET": 2, "DROPOUT": 3, "OUTLIE
 def sniff(headers: Sequence[Header]) -> float:
     """Sure of the telescope's name, and of MJy/sr with its calibration card."""
     if "JWST" in identity(headers, "TELESCOP"):
-        return 0.9
+        return 0.89
     return 0.87 if any("PHOTMJSR" in header and "PIXAR_SR" in header for header in headers[:2]) else 0.0
 
 

@@ -46,7 +46,7 @@ def sniff(headers: Sequence[Header]) -> float:
     """Sure where SURVEY or the pipeline's own cards say it."""
     said = any("LEGACYSURVEY" in text.upper().replace(" ", "") for text in identity(headers, "SURVEY"))
     if said or any("LEGPIPEV" in header for header in headers[:2]):
-        return 0.9
+        return 0.91
     return 0.6 if named(headers, "MASKBITS") else 0.0
 
 

@@ -24,6 +24,12 @@ ERRORS: dict[str, VarianceKind] = {
     "IVM": "inverse variance",
 }
 """What planes of these names hold; first hit."""
+UNCERTAINTIES: dict[str, VarianceKind] = {
+    "StdDevUncertainty": "sigma",
+    "VarianceUncertainty": "variance",
+    "InverseVariance": "inverse variance",
+}
+"""What the card UTYPE says of an error plane that astropy's CCDData wrote."""
 MASKS = ("DQ", "MASK", "MSK", "MASKBITS", "FLAGS", "BADPIX")
 WEIGHTS = ("WHT", "WEIGHT", "WGT")
 
@@ -54,7 +60,10 @@ def companions(
     exposure times.
     """
     variance = partner(headers, science, *ERRORS)
-    kind: VarianceKind = "variance" if variance is None else ERRORS[facts(headers)[variance].name]
+    kind: VarianceKind = "variance"
+    if variance is not None:
+        said = str(headers[variance].get("UTYPE", ""))
+        kind = UNCERTAINTIES.get(said) or ERRORS[facts(headers)[variance].name]
     dropped: list[str] = []
     weight = partner(headers, science, *WEIGHTS)
     if weight is not None:

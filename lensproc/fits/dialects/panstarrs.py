@@ -29,8 +29,8 @@ def sniff(headers: Sequence[Header]) -> float:
             or "FPA.INSTRUMENT" in header
             or ("BSOFTEN" in header and "BOFFSET" in header)
         ):
-            return 0.9
-    return 0.9 if "GPC1" in identity(headers, "INSTRUME") else 0.0
+            return 0.92
+    return 0.92 if "GPC1" in identity(headers, "INSTRUME") else 0.0
 
 
 def mask_planes(header: Header) -> dict[str, int]:
