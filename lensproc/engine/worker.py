@@ -21,7 +21,6 @@ from lensproc.errors import InputError, LensprocError
 from lensproc.fits.opening import read_bytes
 from lensproc.fits.read import read_raw
 
-
 _Result = tuple[Enhanced | LensprocError, tuple[float, float] | None]
 """What the chain made of a cutout, and where its middle is on the sky."""
 
