@@ -17,7 +17,7 @@ import numpy as np
 from lensproc.cutout import Cutout
 from lensproc.enhanced import Enhanced
 from lensproc.qc.calibration import Calibration, measure_calibration
-from lensproc.qc.catalog import candidates_in, candidates_out
+from lensproc.qc.candidates import candidates_in, candidates_out
 from lensproc.qc.matching import match_one_to_one
 from lensproc.qc.pair import side_by_side
 from lensproc.qc.quick import quick_checks

@@ -18,21 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lensproc.cutout import PSF, Cutout, Resolved, Source
+from lensproc.cutout import Cutout
 from lensproc.errors import UsageError
-from lensproc.nn.psf import SIGMA_PER_FWHM, fwhm_of
+from lensproc.nn.psf import fwhm_of
+from lensproc.qc.blanks import STAR_SNR, flux_of_unit_snr, make_blank, with_star
 from lensproc.qc.light import subtract_light
 from lensproc.qc.sources import border_of, finder_fwhm, finder_kernel
 
 SCHEMA = 1
 Array = NDArray[np.float64]
 Enhancer = Callable[[Sequence[Cutout]], Sequence[Cutout]]
-
-STAR_SNR = 50.0
-"""SNR of the star that is injected: bright enough that a denoiser leaves it alone."""
-
-GALAXY_PEAK = 50.0
-"""Peak of the smooth galaxy in every other blank [σ]: some stages see noise differently beside light."""
 
 
 @dataclass(frozen=True)
@@ -201,9 +196,9 @@ def measure_calibration(
     levels = []
     for fwhm in fwhms:
         for lag in lags:
-            cutouts = [_blank(rng, size, fwhm, lag, galaxy=i % 2 == 1) for i in range(blanks)]
-            stars = [_with_star(rng, cutout, fwhm) for cutout in cutouts[::2]]
-            flux = STAR_SNR * _flux_of_unit_snr(fwhm)
+            cutouts = [make_blank(rng, size, fwhm, lag, galaxy=i % 2 == 1) for i in range(blanks)]
+            stars = [with_star(rng, cutout, fwhm) for cutout in cutouts[::2]]
+            flux = STAR_SNR * flux_of_unit_snr(fwhm)
             enhanced = list(enhance([*cutouts, *stars]))
             plain, starred = enhanced[:blanks], enhanced[blanks:]
             differences = [_difference(a, b) for a, b in zip(starred, plain[::2], strict=True)]
@@ -222,49 +217,6 @@ def measure_calibration(
                 progress(len(enhanced))
     key = "" if options is None else options_sha256(options)
     return Calibration(key, tuple(levels), blanks)
-
-
-def _blank(rng: np.random.Generator, size: int, fwhm: float, lag: float, *, galaxy: bool) -> Cutout:
-    from astropy.io.fits import Header
-    from scipy.ndimage import correlate1d
-
-    noise = rng.normal(size=(size + 2, size + 2))
-    if lag > 0:
-        # (a, 1, a) along each axis has a lag-1 correlation of 2a / (1 + 2a²)
-        side = (1.0 - math.sqrt(max(1.0 - 2.0 * lag**2, 0.0))) / (2.0 * lag)
-        weights = np.array([side, 1.0, side]) / math.sqrt(1.0 + 2.0 * side**2)
-        noise = correlate1d(correlate1d(noise, weights, axis=0), weights, axis=1)
-    image = noise[1:-1, 1:-1]
-    middle = 0.5 * (size - 1)
-    if galaxy:
-        radius = np.hypot(np.arange(size) - middle, (np.arange(size) - middle)[:, None])
-        image = image + GALAXY_PEAK * np.exp(-radius / (0.06 * size)) * (1.0 - np.exp(-radius / 2.0) / 2.0)
-    return Cutout(
-        data=image.astype(np.float32),
-        variance=np.ones((size, size), np.float32),
-        mask=np.zeros((size, size), np.uint32),
-        header=Header(),
-        source=Source("<blank>", "0", f"{int(rng.integers(2**62)):064x}", "blank"),
-        unit=Resolved("adu", "blank"),
-        amplitude=Resolved("surface brightness", "blank"),
-        pixel_scale=Resolved(0.2, "blank"),
-        psf=Resolved(PSF(fwhm), "blank"),
-        lens_center=Resolved((middle, middle), "blank") if galaxy else Resolved(None, "blank"),
-    )
-
-
-def _flux_of_unit_snr(fwhm: float) -> float:
-    """Flux of a Gaussian star whose optimal SNR is 1 on white noise of 1σ per pixel: sqrt(4π) σ."""
-    return math.sqrt(4.0 * math.pi) * fwhm * SIGMA_PER_FWHM
-
-
-def _with_star(rng: np.random.Generator, blank: Cutout, fwhm: float) -> Cutout:
-    ny, nx = blank.shape
-    x, y = 0.5 * (nx - 1) + rng.uniform(-2.0, 2.0, 2)
-    dx, dy = np.arange(nx) - x, np.arange(ny) - y
-    star = np.exp(-0.5 * (dx**2 + dy[:, None] ** 2) / (fwhm * SIGMA_PER_FWHM) ** 2)
-    flux = STAR_SNR * _flux_of_unit_snr(fwhm)
-    return blank.replace(data=(blank.data + flux * star / star.sum()).astype(np.float32))
 
 
 def _difference(starred: Cutout, plain: Cutout) -> Array:

@@ -9,44 +9,21 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lensproc.enhanced import Rows
-from lensproc.nn.psf import gaussian_psf
 from lensproc.qc import thresholds as at
 from lensproc.qc.calibration import Calibration
-from lensproc.qc.forced import ForcedFit, PointSpread, flux_error
+from lensproc.qc.candidates import candidates_in, candidates_out
+from lensproc.qc.forced import ForcedFit, PointSpread
 from lensproc.qc.light import azimuthal_median
 from lensproc.qc.matching import match_one_to_one
 from lensproc.qc.pair import Pair
 from lensproc.qc.pairs import delta_chi2
-from lensproc.qc.sky import sky_positions
-from lensproc.qc.sources import Candidates, find_sources, finder_fwhm, finder_kernel, label_of, recipe_kernel
+from lensproc.qc.sources import label_of
 from lensproc.qc.verdict import UNMEASURED, Finding, is_lost, judge, verdict_of_new
 
 Array = NDArray[np.float64]
 
 MOST_PAIR_TESTS = 20
 """Pairs tested in one cutout; further claims stay AMBIG."""
-
-COLUMNS: dict[str, tuple[str, str]] = {
-    "id": ("", "running number"),
-    "x": ("pix", "zero-based column in the input"),
-    "y": ("pix", "zero-based row in the input"),
-    "ra": ("deg", "right ascension"),
-    "dec": ("deg", "declination"),
-    "snr_in": ("", "peak of the finder on the input over its noise"),
-    "snr_out": ("", "peak of the finder on the output over its noise on blanks"),
-    "snr_forced": ("", "forced flux on the input over its error"),
-    "dchi2_pair": ("", "chi2 of one PSF less that of two, on the input"),
-    "flux_in": ("", "forced flux on the input"),
-    "flux_out": ("", "forced flux on H(output)"),
-    "flux_err": ("", "1 sigma photon error of flux_in"),
-    "dx": ("mas", "shift from input to H(output) along x"),
-    "dy": ("mas", "shift from input to H(output) along y"),
-    "blobness": ("", "smaller over larger curvature of the peak"),
-    "label": ("", "POINT, KNOT or ARC"),
-    "verdict": ("", "MATCHED, RESOLVED, AMBIG, HALLUC or LOST"),
-}
-"""Columns of the ``SOURCES`` table: unit and meaning."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +33,7 @@ class Catalog:
     Parameters
     ----------
     columns : mapping of str to ndarray, shape (n,)
-        As `COLUMNS`, without ra and dec; fluxes in units of the noise level, shifts in input pixels.
+        As in the ``SOURCES`` table, less ra and dec; fluxes in units of the noise level, shifts in input pixels.
     findings : mapping of str to Finding
         The keywords that count and compare sources.
     """
@@ -111,80 +88,6 @@ def catalogue(pair: Pair, calibration: Calibration | None) -> Catalog | None:
         **measured,
     }
     return Catalog(columns, _findings(columns, kind, len(found_in), len(found_out)))
-
-
-def candidates_in(pair: Pair) -> tuple[Candidates, Array]:
-    """Candidates of the input, and the 1σ of the finder's filter at each."""
-    assert pair.psf is not None
-    level = pair.noise.response(recipe_kernel(pair.psf.fwhm)) * pair.noise.sigma
-    found = find_sources(
-        pair.x,
-        pair.psf.fwhm,
-        np.where(np.isfinite(level), at.FINDER_SNR * level, 1e30),
-        pair.center,
-        excluded=~np.isfinite(level),
-    )
-    found = _beyond_nucleus(found, pair)
-    return found, _at(level, found)
-
-
-def candidates_out(pair: Pair, calibration: Calibration | None) -> tuple[Candidates, Array]:
-    """Candidates of the output, positions in input pixels, and the 1σ of the finder's filter on blanks at each."""
-    assert pair.psf is not None
-    assert pair.psf_out is not None
-    if calibration is None:
-        width = finder_fwhm(pair.psf_out.fwhm)
-        gain, maximum = pair.noise.response(recipe_kernel(pair.psf.fwhm)), 0.0
-        star = _star(finder_kernel(width), width) * pair.scale**2
-    else:
-        level = calibration.level_at(pair.psf.fwhm, pair.noise.lag1)
-        width, gain, maximum, star = level.width, level.gain, level.maximum, level.star
-    faintest = at.FINDER_FLOOR_SNR * flux_error(PointSpread(pair.psf), pair.noise) * star
-    sigma = pair.noise.sigma.repeat(pair.scale, 0).repeat(pair.scale, 1)
-    threshold = max(at.FINDER_SNR * gain, maximum, faintest) * sigma
-    center = None
-    if pair.center is not None:
-        center = (pair.scale * (pair.center[0] + 0.5) - 0.5, pair.scale * (pair.center[1] + 0.5) - 0.5)
-    found = find_sources(
-        pair.y,
-        width,
-        np.where(np.isfinite(threshold), threshold, 1e30),
-        center,
-        pair.scale,
-        excluded=~np.isfinite(threshold),
-    )
-    noise = _at(gain * sigma, found)
-    found = found.to_input(pair.scale)
-    keep = _outside_nucleus(found, pair)
-    return _chosen(found, keep), noise[keep]
-
-
-def _star(kernel: Array, fwhm: float) -> float:
-    """Height that the finder gives a star of unit flux [1/px²]."""
-    image = gaussian_psf(fwhm, kernel.shape[0]).astype(np.float64)
-    return float((kernel * image).sum())
-
-
-def _at(level: Array, found: Candidates) -> Array:
-    rows = np.clip(np.rint(found.y).astype(np.intp), 0, level.shape[0] - 1)
-    columns = np.clip(np.rint(found.x).astype(np.intp), 0, level.shape[1] - 1)
-    values = level[rows, columns]
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def _outside_nucleus(found: Candidates, pair: Pair) -> NDArray[np.bool_]:
-    if pair.center is None or pair.psf is None:
-        return np.ones(len(found), bool)
-    distance = np.hypot(found.x - pair.center[0], found.y - pair.center[1])
-    return np.asarray(distance >= at.NUCLEUS * pair.psf.fwhm)
-
-
-def _beyond_nucleus(found: Candidates, pair: Pair) -> Candidates:
-    return _chosen(found, _outside_nucleus(found, pair))
-
-
-def _chosen(found: Candidates, keep: NDArray[np.bool_]) -> Candidates:
-    return Candidates(found.x[keep], found.y[keep], found.response[keep], found.blobness[keep])
 
 
 def _measure(pair: Pair, x: Array, y: Array) -> dict[str, NDArray[np.generic]]:
@@ -322,35 +225,3 @@ def _dimming(columns: Mapping[str, NDArray[np.generic]], bright: NDArray[np.bool
         1.0857 * typical * math.sqrt(math.pi / 2.0 / known.sum()) if known.sum() > 2 else 1.0857 * typical
     )
     return Finding(middle, spread, judge(abs(middle), spread, at.LIMITS["QADMAG"]))
-
-
-def rows_of(found: Catalog, pair: Pair) -> Rows:
-    """Make the ``SOURCES`` table: brightest first, in the units of the cutout, with sky positions."""
-    order = np.argsort(-np.nan_to_num(np.asarray(found.columns["snr_forced"], np.float64)), kind="stable")
-    columns = {name: values[order] for name, values in found.columns.items()}
-    ra, dec = sky_positions(pair.cutout, np.asarray(columns["x"]), np.asarray(columns["y"]))
-    columns |= {"id": np.arange(1, order.size + 1, dtype=np.int32), "ra": ra, "dec": dec}
-    for name in ("flux_in", "flux_out", "flux_err"):
-        columns[name] = np.asarray(columns[name]) * pair.noise.level
-    per_pixel = 1000.0 * (pair.cutout.pixel_scale.value or math.nan)
-    for name in ("dx", "dy"):
-        columns[name] = np.asarray(columns[name]) * per_pixel
-    units = {name: unit for name, (unit, _) in COLUMNS.items() if unit}
-    unit = pair.cutout.unit.value
-    if unit:
-        if pair.cutout.amplitude.value == "surface brightness":
-            unit = f"pix {unit}"
-        units |= dict.fromkeys(("flux_in", "flux_out", "flux_err"), unit)
-    return Rows({name: columns[name] for name in COLUMNS}, units, _descriptions())
-
-
-def empty_rows() -> Rows:
-    """Make a ``SOURCES`` table without rows."""
-    kinds = {"id": np.int32, "label": "U5", "verdict": "U8"}
-    columns = {name: np.zeros(0, kinds.get(name, np.float64)) for name in COLUMNS}
-    units = {name: unit for name, (unit, _) in COLUMNS.items() if unit}
-    return Rows(columns, units, _descriptions())
-
-
-def _descriptions() -> dict[str, str]:
-    return {name: meaning for name, (_, meaning) in COLUMNS.items()}

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from lensproc.enhanced import Enhanced, Plane, Rows, Value
 from lensproc.qc import fidelity
 from lensproc.qc.calibration import Calibration
-from lensproc.qc.catalog import Catalog, catalogue, empty_rows, rows_of
+from lensproc.qc.catalog import Catalog, catalogue
 from lensproc.qc.keywords import value_of
 from lensproc.qc.pair import Pair, side_by_side
+from lensproc.qc.table import empty_rows, rows_of
 from lensproc.qc.verdict import UNMEASURED, Finding, overall
 
 Array = NDArray[np.float64]

@@ -8,10 +8,10 @@ from astropy.io.fits import Header
 
 from lensproc.cutout import PSF, DistortionTable, Resolved
 from lensproc.enhanced import Enhanced
-from lensproc.qc.catalog import COLUMNS
 from lensproc.qc.keywords import MEANING
 from lensproc.qc.quick import quick_checks
 from lensproc.qc.sky import sky_positions
+from lensproc.qc.table import COLUMNS
 from tests.qc.scenes import Scene, bicubic, ideal, observe, quasar_scene
 
 

@@ -6,7 +6,7 @@ import inspect
 import numpy as np
 import pytest
 
-from lensproc.qc.catalog import candidates_in, candidates_out
+from lensproc.qc.candidates import candidates_in, candidates_out
 from lensproc.qc.light import azimuthal_median, ring_median
 from lensproc.qc.matching import match_one_to_one
 from lensproc.qc.pair import side_by_side

@@ -1,0 +1,89 @@
+"""Candidates of the input and of the output: which image is searched with which threshold."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lensproc.nn.psf import gaussian_psf
+from lensproc.qc import thresholds as at
+from lensproc.qc.calibration import Calibration
+from lensproc.qc.forced import PointSpread, flux_error
+from lensproc.qc.pair import Pair
+from lensproc.qc.sources import Candidates, find_sources, finder_fwhm, finder_kernel, recipe_kernel
+
+Array = NDArray[np.float64]
+
+
+def candidates_in(pair: Pair) -> tuple[Candidates, Array]:
+    """Candidates of the input, and the 1σ of the finder's filter at each."""
+    assert pair.psf is not None
+    level = pair.noise.response(recipe_kernel(pair.psf.fwhm)) * pair.noise.sigma
+    found = find_sources(
+        pair.x,
+        pair.psf.fwhm,
+        np.where(np.isfinite(level), at.FINDER_SNR * level, 1e30),
+        pair.center,
+        excluded=~np.isfinite(level),
+    )
+    found = _beyond_nucleus(found, pair)
+    return found, _at(level, found)
+
+
+def candidates_out(pair: Pair, calibration: Calibration | None) -> tuple[Candidates, Array]:
+    """Candidates of the output, positions in input pixels, and the 1σ of the finder's filter on blanks at each."""
+    assert pair.psf is not None
+    assert pair.psf_out is not None
+    if calibration is None:
+        width = finder_fwhm(pair.psf_out.fwhm)
+        gain, maximum = pair.noise.response(recipe_kernel(pair.psf.fwhm)), 0.0
+        star = _star(finder_kernel(width), width) * pair.scale**2
+    else:
+        level = calibration.level_at(pair.psf.fwhm, pair.noise.lag1)
+        width, gain, maximum, star = level.width, level.gain, level.maximum, level.star
+    faintest = at.FINDER_FLOOR_SNR * flux_error(PointSpread(pair.psf), pair.noise) * star
+    sigma = pair.noise.sigma.repeat(pair.scale, 0).repeat(pair.scale, 1)
+    threshold = max(at.FINDER_SNR * gain, maximum, faintest) * sigma
+    center = None
+    if pair.center is not None:
+        center = (pair.scale * (pair.center[0] + 0.5) - 0.5, pair.scale * (pair.center[1] + 0.5) - 0.5)
+    found = find_sources(
+        pair.y,
+        width,
+        np.where(np.isfinite(threshold), threshold, 1e30),
+        center,
+        pair.scale,
+        excluded=~np.isfinite(threshold),
+    )
+    noise = _at(gain * sigma, found)
+    found = found.to_input(pair.scale)
+    keep = _outside_nucleus(found, pair)
+    return _chosen(found, keep), noise[keep]
+
+
+def _star(kernel: Array, fwhm: float) -> float:
+    """Height that the finder gives a star of unit flux [1/px²]."""
+    image = gaussian_psf(fwhm, kernel.shape[0]).astype(np.float64)
+    return float((kernel * image).sum())
+
+
+def _at(level: Array, found: Candidates) -> Array:
+    rows = np.clip(np.rint(found.y).astype(np.intp), 0, level.shape[0] - 1)
+    columns = np.clip(np.rint(found.x).astype(np.intp), 0, level.shape[1] - 1)
+    values = level[rows, columns]
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _outside_nucleus(found: Candidates, pair: Pair) -> NDArray[np.bool_]:
+    if pair.center is None or pair.psf is None:
+        return np.ones(len(found), bool)
+    distance = np.hypot(found.x - pair.center[0], found.y - pair.center[1])
+    return np.asarray(distance >= at.NUCLEUS * pair.psf.fwhm)
+
+
+def _beyond_nucleus(found: Candidates, pair: Pair) -> Candidates:
+    return _chosen(found, _outside_nucleus(found, pair))
+
+
+def _chosen(found: Candidates, keep: NDArray[np.bool_]) -> Candidates:
+    return Candidates(found.x[keep], found.y[keep], found.response[keep], found.blobness[keep])
