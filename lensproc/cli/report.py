@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -35,8 +36,15 @@ def command(folder: str, destination: str | None, input_dirs: tuple[str, ...], m
     """
     from lensproc.report.page import write_page
 
-    path, page = write_page(Path(folder), Path(destination) if destination else None, input_dirs, most)
+    observe = _count if sys.stderr.isatty() else None
+    path, page = write_page(
+        Path(folder), Path(destination) if destination else None, input_dirs, most, observe
+    )
     left = f", {page.left_out} in the table only" if page.left_out else ""
     click.echo(f"{path}: {page.shown} cutouts with panels{left}")
     if page.without_input:
         click.echo(f"inputs of {page.without_input} not found: give their folder with --input-dir", err=True)
+
+
+def _count(done: int, total: int) -> None:
+    click.echo(f"\r{done} of {total} cutouts", nl=done == total, err=True)

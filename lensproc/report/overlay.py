@@ -18,6 +18,9 @@ VERDICTS = {
 """Verdict to colour (after Okabe & Ito 2008, told apart by colour-blind eyes), shape and meaning."""
 
 
+CROWDED = 10
+"""With more sources than this markers are smaller and have no numbers, so that the image is still seen."""
+
 _SHAPES = {
     "MATCHED": "M1 0A1 1 0 1 1 -1 0A1 1 0 1 1 1 0z",
     "RESOLVED": "M0 -1.25L1.25 0L0 1.25L-1.25 0z",
@@ -66,12 +69,13 @@ def draw_sources(sources: Sequence[Source], height: float, size: float, *, numbe
     numbered : bool
         Write each source's number beside its marker.
     """
-    radius = 0.032 * size
+    crowded = len(sources) > CROWDED
+    radius = (0.02 if crowded else 0.032) * size
     drawn = []
     for source in sources:
         x, y = source.x + 0.5, height - source.y - 0.5
         number = ""
-        if numbered and source.values.get("id") is not None:
+        if numbered and not crowded and source.values.get("id") is not None:
             left = x > 0.85 * size
             place = f'x="{x + (-1.5 if left else 1.5) * radius:.2f}" y="{y - 1.1 * radius:.2f}"'
             number = (

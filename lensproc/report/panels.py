@@ -105,7 +105,7 @@ def _about(entry: Entry, output: Output) -> str:
     parts = [f"{nx}×{ny} px → ×{output.scale}"]
     ra, dec = entry.number("RA"), entry.number("DEC")
     if ra is not None and dec is not None:
-        parts.append(f"RA {ra:.5f}° Dec {dec:+.5f}°")
+        parts.append(f"RA {ra:.5f}° Dec {signed(f'{dec:+.5f}')}°")
     parts.append(" → ".join(stage.id for stage in output.stages) or "no stages")
     if entry.text("LPSTATUS") not in ("", "OK"):
         parts.append(entry.text("LPSTATUS"))
