@@ -14,6 +14,9 @@ from lensproc.qc.sources import Candidates, find_sources, finder_fwhm, finder_ke
 
 Array = NDArray[np.float64]
 
+LEAST_STAR = 0.5
+"""Height of a star, as part of that of a star that keeps its flux, below which the threshold does not follow."""
+
 
 def candidates_in(pair: Pair) -> tuple[Candidates, Array]:
     """Candidates of the input, and the 1σ of the finder's filter at each."""
@@ -35,12 +38,13 @@ def candidates_out(pair: Pair, calibration: Calibration | None) -> tuple[Candida
     assert pair.psf is not None
     assert pair.psf_out is not None
     if calibration is None:
-        width = finder_fwhm(pair.psf_out.fwhm)
-        gain, maximum = pair.noise.response(recipe_kernel(pair.psf.fwhm)), 0.0
-        star = _star(finder_kernel(width), width) * pair.scale**2
+        width, maximum, star = finder_fwhm(pair.psf_out.fwhm), 0.0, 0.0
+        gain = pair.noise.response(recipe_kernel(pair.psf.fwhm))
     else:
         level = calibration.level_at(pair.psf.fwhm, pair.noise.lag1)
         width, gain, maximum, star = level.width, level.gain, level.maximum, level.star
+    # a stage that wipes stars out must not lower its own threshold to nothing
+    star = max(star, LEAST_STAR * _star(finder_kernel(width), width) * pair.scale**2)
     faintest = at.FINDER_FLOOR_SNR * flux_error(PointSpread(pair.psf), pair.noise) * star
     sigma = pair.noise.sigma.repeat(pair.scale, 0).repeat(pair.scale, 1)
     threshold = max(at.FINDER_SNR * gain, maximum, faintest) * sigma
@@ -56,6 +60,7 @@ def candidates_out(pair: Pair, calibration: Calibration | None) -> tuple[Candida
         excluded=~np.isfinite(threshold),
     )
     noise = _at(gain * sigma, found)
+    noise[noise == 0.0] = np.nan
     found = found.to_input(pair.scale)
     keep = _outside_nucleus(found, pair)
     return _chosen(found, keep), noise[keep]

@@ -8,6 +8,7 @@ from astropy.io.fits import Header
 
 from lensproc.cutout import PSF, DistortionTable, Resolved
 from lensproc.enhanced import Enhanced
+from lensproc.qc.calibration import BlankLevel, Calibration
 from lensproc.qc.keywords import MEANING
 from lensproc.qc.quick import quick_checks
 from lensproc.qc.sky import sky_positions
@@ -183,6 +184,15 @@ def test_a_chain_that_leaves_pixels_alone_needs_no_calibration():
     checked = quick_checks(Enhanced(cutout, cutout, 1.0), None)
     assert_sound(checked)
     assert checked.qa["QANMAT"].value == checked.qa["QANIN"].value == 2
+
+
+def test_a_stage_that_was_calibrated_as_wiping_all_out_is_checked_without_a_warning():
+    wiped = Calibration("", (BlankLevel(3.0, 0.0, 0.0, 0.0, 6.0, 0.0),), 4)
+    _, cutout = scene_and_input()
+    checked = quick_checks(bicubic(cutout), wiped)
+    assert_sound(checked)
+    assert checked.qa["QANMAT"].value == 2
+    assert np.isnan(checked.sources.columns["snr_out"]).all()
 
 
 def test_wrong_shapes_are_refused(calibration):
