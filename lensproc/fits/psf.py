@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from astropy.io.fits import Header
 
 _WIDTH = re.compile(r"([0-9.]+(?:e[-+]?\d+)?)\s*(arcsec|\"|″|px|pix|pixels?)?", re.IGNORECASE)
-_CARDS = ("PSF_FWHM", "PSFFWHM", "FWHM", "SEEING", "PSFSIZE", "SEEING1")
+WIDTH_CARDS = ("PSF_FWHM", "PSFFWHM", "FWHM", "SEEING", "PSFSIZE", "SEEING1")
+"""Cards that hold a full width at half maximum."""
 
 
 def from_option(option: str, scale: float | None, file: str) -> Resolved[PSF]:
@@ -126,7 +127,7 @@ def from_extension(values: NDArray[Any], header: Header, name: str, scale: float
 
 def width_card(header: Header, scale: float | None) -> Resolved[PSF]:
     """Take the width that a card gives: in pixels where its comment says so, else in arcsec."""
-    for key in _CARDS:
+    for key in WIDTH_CARDS:
         width = number(header, key)
         if width is None or not width > 0:
             continue

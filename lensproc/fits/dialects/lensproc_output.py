@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lensproc.fits.dialects.multi import partner
 from lensproc.fits.dialects.planes import Dialect, Planes, named
+from lensproc.fits.psf import WIDTH_CARDS
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -28,6 +29,8 @@ def read(headers: Sequence[Header]) -> list[Planes]:
         header = headers[mask]
         bits = {str(header[key]): int(key[5:]) for key in header if re.fullmatch(r"DQBIT\d\d", key)}
         bad = int(header.get("DQBAD", bad))
+    widths = [key for key in WIDTH_CARDS if key in headers[science]]
+    warning = f"{', '.join(widths)}: of the input image; stages may have changed the PSF since"
     return [
         Planes(
             science,
@@ -37,6 +40,7 @@ def read(headers: Sequence[Header]) -> list[Planes]:
             mask_bits=bits,
             bad_bits=bad,
             inherit=False,
+            warnings=(warning,) if widths else (),
         )
     ]
 
