@@ -55,31 +55,29 @@ def source_line(source: Source) -> str:
     return ", ".join(parts)
 
 
-def draw_sources(sources: Sequence[Source], height: float, size: float, *, numbered: bool) -> str:
+def draw_sources(sources: Sequence[Source], height: float, width: float, *, numbered: bool) -> str:
     """Markers of all sources.
 
     Parameters
     ----------
     sources : sequence of Source
         With positions in input pixels.
-    height : float
-        Of the panel [input px]: rows count from the bottom.
-    size : float
-        Side of the panel [input px], which the markers' size follows.
+    height, width : float
+        Of the panel [input px]: rows count from the bottom, and the markers' size follows its width.
     numbered : bool
         Write each source's number beside its marker.
     """
     crowded = len(sources) > CROWDED
-    radius = (0.02 if crowded else 0.032) * size
+    radius = (0.02 if crowded else 0.032) * width
     drawn = []
     for source in sources:
         x, y = source.x + 0.5, height - source.y - 0.5
         number = ""
         if numbered and not crowded and source.values.get("id") is not None:
-            left = x > 0.85 * size
+            left = x > 0.85 * width
             place = f'x="{x + (-1.5 if left else 1.5) * radius:.2f}" y="{y - 1.1 * radius:.2f}"'
             number = (
-                f'<text {place} font-size="{0.05 * size:.2f}" text-anchor="{"end" if left else "start"}">'
+                f'<text {place} font-size="{0.05 * width:.2f}" text-anchor="{"end" if left else "start"}">'
                 f"{source.values['id']}</text>"
             )
         title = f"<title>{escape(source_line(source))}</title>"

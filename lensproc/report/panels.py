@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from html import escape
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lensproc.qc.verdict import State
+from lensproc.report.figures import panels_html, tally
 from lensproc.report.folder import Entry
 from lensproc.report.history import history_html
-from lensproc.report.numbers import short, signed, with_error
+from lensproc.report.numbers import signed, with_error
 from lensproc.report.original import Compared
 from lensproc.report.output import Output, Source
-from lensproc.report.overlay import VERDICTS, draw_compass, draw_scale_bar, draw_sources
-from lensproc.report.sky import Orientation, orientation_of
-from lensproc.report.stretch import (
-    BRIGHT,
-    DIVERGING,
-    FIDELITY_LIMIT,
-    Stretch,
-    binned,
-    fidelity_levels,
-    png_uri,
-    stretch_of,
-)
 from lensproc.report.table import worst_first
-
-Array = NDArray[np.float64]
 
 SOURCE_COLUMNS = {
     "id": "id",
@@ -84,7 +67,7 @@ def cutout_html(
         f'<article id="{anchor}"><header><h3>{escape(entry.label)}</h3>{chip}'
         f'<span class="about">{escape(_about(entry, output))}</span>'
         f'<button type="button" class="blink" aria-pressed="false">Blink input / output</button></header>'
-        f'{synthetic}<div class="panels">{_panels(output, compared)}</div>'
+        f'{synthetic}<div class="panels">{panels_html(output, compared)}</div>'
         f"{_flagged(entry, states, units)}{_sources_html(output.sources)}"
         f"{history_html(output, compared)}</article>"
     )
@@ -110,107 +93,6 @@ def _about(entry: Entry, output: Output) -> str:
     if entry.text("LPSTATUS") not in ("", "OK"):
         parts.append(entry.text("LPSTATUS"))
     return " · ".join(parts)
-
-
-def _panels(output: Output, compared: Compared) -> str:
-    reference = compared.original if compared.original is not None else output.image
-    stretch = stretch_of(reference)
-    unit = str(output.header.get("BUNIT") or "")
-    per = f"{unit or 'units'}/px" if output.primary.get("LPFLUXCV") != 1.0 else unit
-    orientation = orientation_of(output)
-    limits = (short(stretch.low), f"asinh [{per}]" if per else "asinh", short(stretch.high))
-    reach = short(stretch.high - stretch.sky)
-    around = (f"−{reach} too faint", "0", f"too bright +{reach}")
-    sigmas = (f"−{FIDELITY_LIMIT:g}σ put in", "0", f"left out +{FIDELITY_LIMIT:g}σ")
-    if compared.reconstructed:
-        title = "Input, put together"
-        compared_to = "Input put together from output and FIDELITY: the file was not found"
-    else:
-        title, compared_to = "Input", "Input image"
-
-    def figure(
-        title: str, alt: str, image: Array | None, colours: str, labels: tuple[str, str, str], why: str
-    ) -> str:
-        return _figure(title, alt, image, colours, labels, why, output, orientation, stretch)
-
-    return "".join(
-        [
-            figure(title, compared_to, compared.original, BRIGHT, limits, compared.how_original),
-            figure("Output", "Enhanced image", output.image, BRIGHT, limits, ""),
-            figure(
-                "Difference H y − x",
-                compared.how_difference,
-                compared.difference,
-                "difference",
-                around,
-                compared.how_difference,
-            ),
-            figure(
-                "Fidelity (x − H y)/σ",
-                "What the output does not explain of the input, in σ",
-                output.fidelity,
-                "fidelity",
-                sigmas,
-                "no FIDELITY plane in the output",
-            ),
-        ]
-    )
-
-
-def _figure(
-    title: str,
-    alt: str,
-    image: Array | None,
-    kind: str,
-    labels: tuple[str, str, str],
-    why: str,
-    output: Output,
-    orientation: Orientation,
-    stretch: Stretch,
-) -> str:
-    ny, nx = output.shape
-    caption = f"<figcaption>{escape(title)}</figcaption>"
-    if image is None:
-        gone = f"<p>{escape(why)}</p>"
-        return f'<figure>{caption}<div class="frame missing" style="aspect-ratio:{nx}/{ny}">{gone}</div></figure>'
-    small, n = binned(image)
-    # binning may cut an edge, so the drawing is as large as what is left
-    per_pixel = n * nx / image.shape[1]
-    width, height = small.shape[1] * per_pixel, small.shape[0] * per_pixel
-    if kind == BRIGHT:
-        uri, colours, ground = png_uri(stretch.image(small), BRIGHT), "bright", ""
-    else:
-        levels = fidelity_levels(small) if kind == "fidelity" else stretch.difference(small)
-        uri, colours, ground = png_uri(levels, DIVERGING), "diverging", ' class="on-light"'
-    numbered = title == "Output"
-    drawn = draw_sources(output.sources, height, width, numbered=numbered)
-    drawn += draw_scale_bar(orientation, width, height)
-    if kind == BRIGHT:
-        drawn += draw_compass(orientation, width)
-    if n > 1:
-        alt += f", binned {n}×{n} for this page"
-        title += f" (binned {n}×{n})"
-        caption = f"<figcaption>{escape(title)}</figcaption>"
-    spoken = escape(_spoken(output.sources))
-    low, middle, high = (escape(label) for label in labels)
-    return (
-        f'<figure>{caption}<div class="frame" style="aspect-ratio:{width:.5g}/{height:.5g}">'
-        f'<img src="{uri}" alt="{escape(alt)}" width="{small.shape[1]}" height="{small.shape[0]}">'
-        f'<svg{ground} viewBox="0 0 {width:.5g} {height:.5g}" role="img" aria-label="{spoken}">'
-        f'{drawn}</svg></div><div class="bar {colours}"></div>'
-        f'<div class="ticks"><span>{low}</span><span>{middle}</span><span>{high}</span></div></figure>'
-    )
-
-
-def _spoken(sources: tuple[Source, ...]) -> str:
-    return f"Sources: {tally(sources)}" if sources else "No sources"
-
-
-def tally(sources: tuple[Source, ...]) -> str:
-    """Count sources by verdict, in words."""
-    counts = Counter(source.verdict for source in sources)
-    names = [*VERDICTS, *sorted(set(counts) - set(VERDICTS))]
-    return ", ".join(f"{counts[name]} {name}" for name in names if counts[name])
 
 
 def _flagged(entry: Entry, states: Mapping[str, State], units: Mapping[str, str]) -> str:

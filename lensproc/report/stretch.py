@@ -87,17 +87,29 @@ def fidelity_levels(values: Array) -> Array:
     return result
 
 
-def binned(image: Array, largest: int = LARGEST_SIDE) -> tuple[Array, int]:
-    """Mean over n×n pixels such that no side is above `largest`, and n; edges that do not fill a block are cut."""
-    n = math.ceil(max(image.shape) / largest)
-    if n <= 1:
-        return image, 1
-    ny, nx = image.shape[0] // n, image.shape[1] // n
-    blocks = image[: ny * n, : nx * n].reshape(ny, n, nx, n)
-    good = np.isfinite(blocks)
-    count = good.sum((1, 3))
-    total = np.where(good, blocks, 0.0).sum((1, 3))
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan), n
+def binning_of(image: Array, largest: int = LARGEST_SIDE) -> int:
+    """Pixels to be averaged along each axis so that no side is above `largest`."""
+    side: int = max(image.shape)
+    return math.ceil(side / largest)
+
+
+def binned(image: Array, largest: int = LARGEST_SIDE) -> Array:
+    """Mean over n×n pixels, n from `binning_of`, of those that have a value.
+
+    Notes
+    -----
+    Where n does not divide a side some blocks are a pixel smaller, so that the whole image stays in the frame.
+    """
+    n = binning_of(image, largest)
+    if n == 1:
+        return image
+    good = np.isfinite(image)
+    total, count = np.where(good, image, 0.0), good.astype(np.float64)
+    for axis, side in enumerate(image.shape):
+        blocks = math.ceil(side / n)
+        edges = np.arange(blocks) * side // blocks
+        total, count = np.add.reduceat(total, edges, axis), np.add.reduceat(count, edges, axis)
+    return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
 
 
 @lru_cache(maxsize=4)

@@ -83,10 +83,21 @@ def test_diverging_colours_are_blue_below_and_red_above() -> None:
 def test_binning_keeps_the_mean_and_passes_over_missing_pixels() -> None:
     image = np.arange(36.0).reshape(6, 6)
     image[0, 0] = np.nan
-    small, n = binned(image, largest=3)
-    assert (n, small.shape) == (2, (3, 3))
+    small = binned(image, largest=3)
+    assert small.shape == (3, 3)
     assert small[0, 0] == np.mean([1.0, 6.0, 7.0])
     assert small[2, 2] == np.mean([28.0, 29.0, 34.0, 35.0])
+    assert np.isnan(binned(np.full((6, 6), np.nan), largest=3)).all()
+
+
+def test_binning_keeps_sources_in_their_places_where_the_side_does_not_divide() -> None:
+    image = np.zeros((1001, 1001))
+    image[1000, 700] = 1.0
+    small = binned(image)
+    assert small.shape == (334, 334)
+    row, column = np.unravel_index(np.argmax(small), small.shape)
+    assert row == 333
+    assert (column + 0.5) / 334 == pytest.approx(700.5 / 1001, abs=0.7 / 334)
 
 
 def test_the_compass_follows_the_header(example_run) -> None:  # type: ignore[no-untyped-def]
