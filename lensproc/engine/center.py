@@ -10,6 +10,7 @@ import numpy as np
 
 from lensproc.cutout import Cutout
 from lensproc.fits.cards import sky_cards
+from lensproc.qc.sky import celestial_wcs
 
 
 def sky_center(cutout: Cutout) -> tuple[float, float] | None:
@@ -51,9 +52,7 @@ def sky_center(cutout: Cutout) -> tuple[float, float] | None:
 
 
 def _by_whole_wcs(cutout: Cutout, middle: tuple[float, float]) -> tuple[float, float]:
-    from lensproc.engine.embed import sky_of
-
-    wcs: Any = sky_of(cutout)
+    wcs: Any = celestial_wcs(cutout)
     if wcs is None:
         raise ValueError("no celestial axes")
     with warnings.catch_warnings():

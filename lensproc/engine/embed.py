@@ -14,6 +14,7 @@ from lensproc.engine.pipeline import Pipeline
 from lensproc.enhanced import Enhanced
 from lensproc.errors import LensprocError
 from lensproc.fits.read import ReadOptions
+from lensproc.qc.sky import celestial_wcs
 
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList
@@ -93,22 +94,7 @@ def to_ccddata(enhanced: Enhanced) -> CCDData:
         unit=u.Unit(image.unit.value or "", parse_strict="silent"),
         uncertainty=uncertainty,
         mask=image.bad,
-        wcs=sky_of(image),
+        wcs=celestial_wcs(image),
         psf=psf,
         meta=meta,
     )
-
-
-def sky_of(cutout: Cutout) -> Any:
-    """Return the celestial ``astropy.wcs.WCS`` of a cutout, look-up tables included; None where it has none."""
-    import warnings
-
-    from astropy.io import fits
-    from astropy.wcs import WCS, FITSFixedWarning
-
-    hdus = fits.HDUList([fits.PrimaryHDU()])
-    hdus += [fits.ImageHDU(table.data, table.header) for table in cutout.distortion]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        wcs = WCS(cutout.header, fobj=hdus, naxis=2)
-    return wcs if wcs.has_celestial else None
