@@ -75,7 +75,7 @@ STARLET = Manifest(
     normalisation="noise",
     output_psf=0.5,
     halo="global",
-    tolerance=Tolerance(flux=0.02, centroid=0.02),
+    tolerance=Tolerance(flux=0.01, centroid=0.01),
 )
 
 NLM = Manifest(
