@@ -87,9 +87,14 @@ def save_output(
     names = [output_name(stem, band, sha256 if with_sha256 else None), output_name(stem, band, sha256)]
     for name in names:
         path = folder / name
-        if not path.exists() or is_output_of(path, sha256):
-            write_enhanced(enhanced, path, sync)
-            return name
+        mine = path.exists() and is_output_of(path, sha256)
+        if path.exists() and not mine:
+            continue
+        try:
+            write_enhanced(enhanced, path, sync, replace=mine)
+        except FileExistsError:  # another worker took the name just now
+            continue
+        return name
     raise OutputError(
         f"{names[-1]} exists and is not an output of this input",
         file=enhanced.original.source.file,

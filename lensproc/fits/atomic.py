@@ -24,7 +24,7 @@ def _host() -> str:
     return hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 
 
-def atomic_write(path: Path, data: bytes, sync: bool = True) -> None:
+def atomic_write(path: Path, data: bytes, sync: bool = True, replace: bool = True) -> None:
     """Write a file in one step: it has its old content, or all of the new.
 
     Parameters
@@ -35,9 +35,13 @@ def atomic_write(path: Path, data: bytes, sync: bool = True) -> None:
         Its content.
     sync : bool
         Wait until the bytes are on the disk before the file takes its name.
+    replace : bool
+        False refuses to replace a file that is there, also one that another process has just made.
 
     Raises
     ------
+    FileExistsError
+        Where the file is there and is not to be replaced.
     OutputError
         Where it cannot be written; no temporary file is left.
     """
@@ -48,16 +52,31 @@ def atomic_write(path: Path, data: bytes, sync: bool = True) -> None:
             if sync:
                 stream.flush()
                 os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        if replace or not _link(temporary, path):
+            os.replace(temporary, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and not isinstance(error, FileExistsError):
             raise OutputError(
                 f"{path.name} cannot be written: {error.strerror or error}",
                 remedy="free some space or choose another folder with -o",
             ) from None
         raise
+
+
+def _link(temporary: Path, path: Path) -> bool:
+    """Give a file its name unless that is taken; False where the file system has no links and cannot tell."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        if path.exists():
+            raise FileExistsError(path) from None
+        return False
+    temporary.unlink()
+    return True
 
 
 def remove_stale_temporaries(folder: Path) -> int:

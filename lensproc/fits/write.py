@@ -36,7 +36,7 @@ RESERVED = {"PRIMARY", "SCI", "ERR", "DQ", "UNCERT", "SOURCES", "WCSDVARR", "D2I
 """Extensions that only the core writes."""
 
 
-def write_enhanced(enhanced: Enhanced, path: Path, sync: bool = True) -> None:
+def write_enhanced(enhanced: Enhanced, path: Path, sync: bool = True, replace: bool = True) -> None:
     """Write a result in one step: the file is whole, or as it was.
 
     Parameters
@@ -44,17 +44,21 @@ def write_enhanced(enhanced: Enhanced, path: Path, sync: bool = True) -> None:
     enhanced : Enhanced
         The result.
     path : Path
-        The file; an existing one is replaced.
+        The file.
     sync : bool
         Wait until the bytes are on the disk.
+    replace : bool
+        Replace an existing file.
 
     Raises
     ------
+    FileExistsError
+        Where the file is there and is not to be replaced.
     OutputError
         Where it cannot be written; the error names the input.
     """
     try:
-        atomic_write(Path(path), enhanced_to_bytes(enhanced), sync)
+        atomic_write(Path(path), enhanced_to_bytes(enhanced), sync, replace)
     except LensprocError as error:
         raise error.about(enhanced.original.source.file) from None
 
