@@ -78,14 +78,13 @@ def _panels(output: Output, compared: Compared, stretch: Stretch) -> tuple[Panel
     fidelity = None if output.fidelity is None else fidelity_levels(binned(output.fidelity))
     enhanced = stretch.image(binned(output.image))
     put_together = ", put together" if compared.reconstructed else ""
-    n = binning_of(output.image)
-    coarse = f" (binned {n}×{n})" if n > 1 else ""
+    coarse, coarser = _binning_in_words(output.shape), _binning_in_words(output.image.shape)
     explained = "What the output does not explain of the input, in σ"
     return (
-        Panel(f"Input{put_together}", "Input image", original, BRIGHT, limits, compared.how_original),
-        Panel(f"Output{coarse}", "Enhanced image", enhanced, BRIGHT, limits, numbered=True),
+        Panel(f"Input{put_together}{coarse}", "Input image", original, BRIGHT, limits, compared.how_original),
+        Panel(f"Output{coarser}", "Enhanced image", enhanced, BRIGHT, limits, numbered=True),
         Panel(
-            "Difference H y − x",
+            f"Difference H y − x{coarse}",
             compared.how_difference,
             difference,
             DIVERGING,
@@ -93,9 +92,19 @@ def _panels(output: Output, compared: Compared, stretch: Stretch) -> tuple[Panel
             compared.how_difference,
         ),
         Panel(
-            "Fidelity (x − H y)/σ", explained, fidelity, DIVERGING, sigmas, "no FIDELITY plane in the output"
+            f"Fidelity (x − H y)/σ{coarse}",
+            explained,
+            fidelity,
+            DIVERGING,
+            sigmas,
+            "no FIDELITY plane in the output",
         ),
     )
+
+
+def _binning_in_words(shape: tuple[int, ...]) -> str:
+    n = binning_of(shape)
+    return f" (binned {n}×{n})" if n > 1 else ""
 
 
 def _figure(panel: Panel, output: Output, orientation: Orientation) -> str:

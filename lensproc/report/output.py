@@ -17,7 +17,6 @@ from lensproc.enhanced import Activity, Scalar
 from lensproc.errors import InputError
 from lensproc.fits.opening import open_fits
 from lensproc.fits.provenance import activities_of
-from lensproc.fits.read import DISTORTION_TABLES
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -154,7 +153,7 @@ def _output(hdus: Any, name: str) -> Output:
         distortion=tuple(
             DistortionTable(hdu.name, hdu.ver, hdu.header.copy(), hdu.data.astype(np.float32))
             for hdu in hdus
-            if hdu.name in DISTORTION_TABLES
+            if hdu.name in ("WCSDVARR", "D2IMARR")
         ),
         sources=_sources(hdus),
         reading=latest[0],

@@ -21,6 +21,9 @@ VERDICTS = {
 CROWDED = 10
 """With more sources than this markers are smaller and have no numbers, so that the image is still seen."""
 
+WIDE = 200
+"""From this width [px] on markers are smaller too, since sources are."""
+
 _SHAPES = {
     "MATCHED": "M1 0A1 1 0 1 1 -1 0A1 1 0 1 1 1 0z",
     "RESOLVED": "M0 -1.25L1.25 0L0 1.25L-1.25 0z",
@@ -68,7 +71,7 @@ def draw_sources(sources: Sequence[Source], height: float, width: float, *, numb
         Write each source's number beside its marker.
     """
     crowded = len(sources) > CROWDED
-    radius = (0.02 if crowded else 0.032) * width
+    radius = (0.02 if crowded or width > WIDE else 0.032) * width
     drawn = []
     for source in sources:
         x, y = source.x + 0.5, height - source.y - 0.5

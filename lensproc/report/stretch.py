@@ -20,6 +20,9 @@ Array = NDArray[np.float64]
 LARGEST_SIDE = 400
 """Larger panels are binned for the page [px]."""
 
+BRIGHTEST = 20
+"""At most this many pixels are saturated on the page."""
+
 FIDELITY_LIMIT = 5.0
 """The fidelity plane is drawn from minus to plus this [σ]."""
 
@@ -65,6 +68,8 @@ class Stretch:
 def stretch_of(reference: Array) -> Stretch:
     """Choose a stretch: from 3σ below the sky to the 99.9th percentile, linear up to 2σ.
 
+    In a large field white is nearer to the peak, so that a few stars keep their shapes.
+
     Parameters
     ----------
     reference : ndarray, shape (ny, nx)
@@ -74,7 +79,7 @@ def stretch_of(reference: Array) -> Stretch:
     if finite.size == 0:
         return Stretch(0.0, 1.0, -1.0, 1.0)
     sky, sigma = sky_and_noise(reference.astype(np.float32))
-    high = float(np.percentile(finite, 99.9))
+    high = float(np.percentile(finite, 100.0 * (1.0 - min(1e-3, BRIGHTEST / finite.size))))
     if sigma <= 0.0:
         sigma = max(high - sky, float(np.ptp(finite)), 1e-3 * abs(sky), 1e-30) / 100.0
     # a blank field is not blown up to look like a source
@@ -87,10 +92,9 @@ def fidelity_levels(values: Array) -> Array:
     return result
 
 
-def binning_of(image: Array, largest: int = LARGEST_SIDE) -> int:
+def binning_of(shape: tuple[int, ...], largest: int = LARGEST_SIDE) -> int:
     """Pixels to be averaged along each axis so that no side is above `largest`."""
-    side: int = max(image.shape)
-    return math.ceil(side / largest)
+    return math.ceil(max(shape) / largest)
 
 
 def binned(image: Array, largest: int = LARGEST_SIDE) -> Array:
@@ -100,7 +104,7 @@ def binned(image: Array, largest: int = LARGEST_SIDE) -> Array:
     -----
     Where n does not divide a side some blocks are a pixel smaller, so that the whole image stays in the frame.
     """
-    n = binning_of(image, largest)
+    n = binning_of(image.shape, largest)
     if n == 1:
         return image
     good = np.isfinite(image)

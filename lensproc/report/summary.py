@@ -91,6 +91,7 @@ def _verdicts(counts: Mapping[str, int]) -> Plot:
         axes.bar_label(bars, padding=3, color=INK, fontsize=9)
         axes.margins(x=0.15)
         axes.set_xlabel("sources")
+        _whole_numbers(axes.xaxis)
 
     alt = ", ".join(f"{number} {name}" for name, number in zip(names, numbers, strict=True))
     return _plot("Verdicts on sources", alt, draw)
@@ -106,7 +107,7 @@ def _chi2(chi2: Array) -> Plot:
         axes.hist(np.minimum(chi2, top), bins=np.linspace(0.0, top, 31), color=POINTS)
         axes.set_xlabel("QACHI2: mean (x − H y)²/σ²" + (", last bin: all above" if chi2.max() > top else ""))
         axes.set_ylabel("cutouts")
-        _whole_numbers(axes)
+        _whole_numbers(axes.yaxis)
 
     inside = np.count_nonzero((chi2 >= low) & (chi2 <= high))
     copied = np.count_nonzero(chi2 < at.CHI2_COPIED)
@@ -154,16 +155,16 @@ def _offsets(offsets: Array) -> Plot:
             "QADX: rms offset of sources [px]" + (", last bin: all above" if offsets.max() > top else "")
         )
         axes.set_ylabel("cutouts")
-        _whole_numbers(axes)
+        _whole_numbers(axes.yaxis)
 
     alt = f"median {np.median(offsets):.3g} px, largest {offsets.max():.3g} px, of {offsets.size} cutouts"
     return _plot("Positions kept", alt, draw)
 
 
-def _whole_numbers(axes: Any) -> None:
+def _whole_numbers(axis: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _plot(title: str, alt: str, draw: Callable[[Any], None]) -> Plot:
