@@ -19,8 +19,9 @@ from lensproc.contract.stage import Batch, StageOutput
 from lensproc.cutout import PSF
 from lensproc.nn.psf import SIGMA_PER_FWHM, gaussian_kernel, matching_kernel
 from lensproc_classical.interpolation import interpolate, lanczos_kernel, phases
-from lensproc_classical.psf_grid import psf_or_reason
-from lensproc_classical.starlet_problem import Grid, Problem, solve
+from lensproc_classical.known_psf import psf_or_reason
+from lensproc_classical.starlet_grid import Grid
+from lensproc_classical.starlet_problem import Problem, solve
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue

@@ -10,7 +10,7 @@ from lensproc.nn.psf import gaussian_psf, matching_kernel
 from lensproc.testing.scenes import Scene, draw, single_star
 from lensproc.testing.suite import subject_of
 from lensproc_classical.starlet import kernels_of
-from lensproc_classical.starlet_problem import Grid
+from lensproc_classical.starlet_grid import Grid
 from lensproc_classical.starlet_transform import adjoint, analyse, number_of_scales
 
 

@@ -1,4 +1,4 @@
-"""The PSF of an item on the output grid, or the reason why there is none."""
+"""The PSF of an item, or the reason why there is none to work with."""
 
 from __future__ import annotations
 
