@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from lensproc.simulate.mass import Kwargs, Subhalos, import_lenstronomy
 
 CLASSES = ("no", "sphere", "vortex", "cdm")
 """Names of the classes; the first three are those of the public data sets."""
+
+FAR = 1e4
+"""Distance in scale radii at which a truncated halo is a point."""
 
 
 def power_law_masses(
@@ -120,16 +124,10 @@ def draw_cdm(
 
 
 def _tnfw_kwargs(geometry: Geometry, mass: float, scatter: float, tau: float, x: float, y: float) -> Kwargs:
-    import_lenstronomy()
-    from lenstronomy.LensModel.Profiles.tnfw import TNFW
-
     scale_radius = tnfw_scale(geometry.z_lens, mass, scatter, tau)
     scale_angle = scale_radius / (geometry.d_lens * 1e6) * 206264.806
-    # Σ_c is distance-dependent, so the amplitude comes from the mass inside a large radius, which lenstronomy
-    # gives for α_Rs = 1: M(<R) = π Σ_c R α(R).
-    far = 1e4 * tau * scale_angle
-    alpha, _ = TNFW().derivatives(far, 0.0, Rs=scale_angle, alpha_Rs=1.0, r_trunc=tau * scale_angle)
-    unit_mass = math.pi * geometry.critical_density * far * float(alpha)
+    # Far away M = π Σ_c R α(R), and α scales with α_Rs at a fixed R/R_s.
+    unit_mass = math.pi * geometry.critical_density * FAR * scale_angle * _far_deflection(tau)
     return {
         "Rs": scale_angle,
         "alpha_Rs": mass / unit_mass,
@@ -137,6 +135,16 @@ def _tnfw_kwargs(geometry: Geometry, mass: float, scatter: float, tau: float, x:
         "center_x": x,
         "center_y": y,
     }
+
+
+@lru_cache(maxsize=16)
+def _far_deflection(tau: float) -> float:
+    """Deflection at `FAR` scale radii of a halo with α_Rs = 1."""
+    import_lenstronomy()
+    from lenstronomy.LensModel.Profiles.tnfw import TNFW
+
+    alpha, _ = TNFW().derivatives(FAR, 0.0, Rs=1.0, alpha_Rs=1.0, r_trunc=tau)
+    return float(alpha)
 
 
 def tnfw_scale(z: float, mass: float, scatter: float, tau: float) -> float:
@@ -175,7 +183,7 @@ def tnfw_scale(z: float, mass: float, scatter: float, tau: float) -> float:
 def mass_inside(subhalos: Subhalos, radius: float, center: tuple[float, float], critical: float) -> float:
     """Projected mass [M_sun] of `subhalos` inside the circle of `radius` [arcsec] about `center`.
 
-    Exact for points; for halos the flux of their deflection through the circle (Gauss's law), at 720 points.
+    Exact for points; for halos the flux of their deflection through the circle (Gauss's law), at 360 points.
     """
     if not subhalos.kwargs:
         return 0.0
@@ -184,7 +192,7 @@ def mass_inside(subhalos: Subhalos, radius: float, center: tuple[float, float], 
         return float(subhalos.mass[inside].sum())
     from lensproc.simulate.mass import lens_model
 
-    count = 720
+    count = 360
     angle = (np.arange(count) + 0.5) * 2.0 * math.pi / count
     nx, ny = np.cos(angle), np.sin(angle)
     model = lens_model((subhalos.model,) * len(subhalos.kwargs))

@@ -23,7 +23,6 @@ def prepare_worker() -> None:
     """Set up one worker: no numerical threads, no Ctrl-C, no warnings of the ray-tracer on the terminal."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.filterwarnings("ignore", module=r"lenstronomy(\..*)?")
-    warnings.filterwarnings("ignore", category=RuntimeWarning, message=".*(divide by zero|invalid value).*")
 
 
 @contextlib.contextmanager

@@ -1,9 +1,12 @@
+import sys
+
 import numpy as np
 import pytest
 
+from lensproc.errors import UsageError
 from lensproc.simulate.image import simulate
 from lensproc.simulate.light import join, sersic
-from lensproc.simulate.mass import main_lens
+from lensproc.simulate.mass import import_lenstronomy, main_lens
 from lensproc.simulate.points import solve_lens_equation
 from lensproc.simulate.recipe import load_recipe
 from lensproc.simulate.render import Frame, grid, lensed_source, unlensed
@@ -22,6 +25,12 @@ def test_the_ring_of_a_circular_isothermal_lens_lies_at_its_einstein_radius(radi
     profile = np.histogram(r, bins, weights=image)[0] / np.maximum(np.histogram(r, bins)[0], 1)
     middle = 0.5 * (bins[1:] + bins[:-1])
     assert np.sum(profile * middle) / np.sum(profile) == pytest.approx(radius, rel=0.01)
+
+
+def test_without_lenstronomy_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lenstronomy.LensModel.lens_model", None)
+    with pytest.raises(UsageError, match=r"lensproc\[simulate\]"):
+        import_lenstronomy()
 
 
 def test_a_circular_lens_deflects_by_its_einstein_radius_everywhere():
