@@ -66,7 +66,7 @@ def merged(science: Header, primary: Header) -> Header:
     """
     from astropy.io.fits import Header
 
-    if science.get("INHERIT") is False:
+    if text_or_value(science, "INHERIT") is False:
         return science
     own = set(science.keys())
     if "RADESYS" in primary or "RADESYS" in own:

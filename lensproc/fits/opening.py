@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lensproc.errors import InputError
+from lensproc.fits.dialects.planes import Headers
 
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList
 
 BLOCK = 2880
 _END = b"END" + b" " * 77
+_NOT_FITS = re.compile(rb"[^\x20-\x7e]")
 _SIZE_CARD = re.compile(rb"(BITPIX|NAXIS\d*|PCOUNT|GCOUNT|GROUPS) *= *([-+]?\d+|[TF])")
 _DAMAGED = "fetch the file again"
 _HARMLESS = ("Invalid 'BLANK' keyword",)
@@ -39,6 +41,8 @@ class Opened:
     ----------
     hdus : astropy.io.fits.HDUList
         With pixels as stored, not yet scaled.
+    headers : Headers
+        Theirs.
     sha256 : str
         Of the file's bytes as they lie on disk.
     content : bytes
@@ -50,6 +54,7 @@ class Opened:
     """
 
     hdus: HDUList
+    headers: Headers
     sha256: str
     content: bytes
     spans: tuple[tuple[int, int], ...]
@@ -184,6 +189,19 @@ def _end_card(content: bytes, start: int) -> int:
     return -1 if found < 0 else found + 80
 
 
+def _with_printable_headers(content: bytes, spans: list[tuple[int, int]]) -> tuple[bytes, list[str]]:
+    """Put ? for the bytes that FITS does not allow in a header (FITS 4.0, section 3.3.1), and say so."""
+    words: list[str] = []
+    begin = 0
+    for number, (start, stop) in enumerate(spans):
+        if _NOT_FITS.search(content, begin, _end_card(content, begin)):
+            head = _NOT_FITS.sub(b"?", content[begin:start])
+            content = b"".join((content[:begin], head, content[start:]))
+            words.append(f"the header of HDU {number} holds bytes that are no printable ASCII: replaced by ?")
+        begin = stop
+    return content, words
+
+
 def _data_size(head: bytes, name: str, number: int) -> int:
     cards: dict[bytes, bytes] = {}
     for i in range(0, len(head), 80):
@@ -234,6 +252,8 @@ def open_bytes(raw: bytes, name: str) -> Opened:
 
     content = decompress(raw, name)
     spans, end, words = scan(content, name)
+    content, replaced = _with_printable_headers(content, spans)
+    words += replaced
     if len(content) != end:
         content = content[:end].ljust(end, b"\0")
     try:
@@ -241,11 +261,10 @@ def open_bytes(raw: bytes, name: str) -> Opened:
             hdus = fits.open(
                 io.BytesIO(content), memmap=False, do_not_scale_image_data=True, lazy_load_hdus=False
             )
-            for hdu in hdus:
-                hdu.header.get("EXTNAME")
+            headers = Headers.of(hdus)
     except (OSError, ValueError, KeyError, TypeError, fits.VerifyError) as error:
         raise InputError(
             f"is not a valid FITS file: {' '.join(str(error).split())}", file=name, remedy=_DAMAGED
         ) from None
     said = [text for text in odd if not any(harmless in text for harmless in _HARMLESS)]
-    return Opened(hdus, hashlib.sha256(raw).hexdigest(), content, tuple(spans), (*words, *said))
+    return Opened(hdus, headers, hashlib.sha256(raw).hexdigest(), content, tuple(spans), (*words, *said))

@@ -61,8 +61,7 @@ def _from_file(path: str) -> PSF:
     except InputError as error:
         remedy = "--psf takes a FWHM in arcsec (0.6), in pixels (3.1px), or a FITS image"
         raise UsageError(f"--psf {name}: {error.what}", remedy=remedy) from None
-    headers = [hdu.header for hdu in opened.hdus]
-    found = named(headers, "PSF") or images(headers)
+    found = named(opened.headers, "PSF") or images(opened.headers)
     if not found:
         raise UsageError(f"--psf {name}: has no image")
     hdu = opened.hdus[found[0]]

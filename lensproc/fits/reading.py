@@ -15,7 +15,6 @@ from lensproc.fits.arrays import as_float32, as_mask, as_variance, linear, physi
 from lensproc.fits.bands import Chosen, choose, hdu_name, refuse_without_image
 from lensproc.fits.center import resolve_center
 from lensproc.fits.dialects import Dialect, Planes, builtin_dialects, choose_dialect
-from lensproc.fits.dialects.planes import Headers
 from lensproc.fits.headers import merged, number, two_axes
 from lensproc.fits.opening import Opened, collected_warnings
 from lensproc.fits.options import ReadOptions
@@ -49,7 +48,7 @@ class Reading:
         self.opened = opened
         self.options = options
         self.file = file
-        self.headers = Headers.of(opened.hdus)
+        self.headers = opened.headers
 
     def cutouts(self, dialects: Sequence[Dialect] | None) -> list[Cutout]:
         """Return the cutouts of the file; a band without a measurement costs that band.
@@ -59,8 +58,18 @@ class Reading:
         InputError
             Where no band can be used, with the reason of the first.
         """
+        from astropy.io.fits import VerifyError
+
+        try:
+            return self._cutouts(builtin_dialects() if dialects is None else dialects)
+        except VerifyError as error:
+            what = " ".join(str(error).split()).removesuffix("fix it first with .verify('fix').").rstrip(", ")
+            raise InputError(
+                f"a header is damaged: {what}", file=self.file, remedy="fetch the file again"
+            ) from None
+
+    def _cutouts(self, readers: Sequence[Dialect]) -> list[Cutout]:
         refuse_without_image(self.headers, self.file)
-        readers = builtin_dialects() if dialects is None else dialects
         with collected_warnings():  # about cards that nobody asked for; those that matter are checked below
             dialect = choose_dialect(self.headers, readers, self.file)
             found = self._ask(dialect)

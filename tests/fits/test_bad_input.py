@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import warnings
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lensproc.errors import InputError, UsageError
-from lensproc.fits.read import ReadOptions, read
+from lensproc.fits.read import ReadOptions, read, read_raw
 from tests.fits.layouts import lens_image, single, wcs_cards, write
 
 
@@ -259,6 +263,14 @@ def test_a_damaged_tile_compressed_file(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(path).what
 
 
+def test_bytes_that_are_no_text_in_a_header_are_replaced(tmp_path: Path) -> None:
+    path = single(tmp_path / "a.fits", OBJECT="cafe au lait", FILTER="g")
+    path.write_bytes(path.read_bytes().replace(b"cafe", b"caf\xe9"))
+    cutout = read(path)[0]
+    assert cutout.header["OBJECT"] == "caf? au lait"
+    assert any("no printable ASCII" in warning for warning in cutout.warnings)
+
+
 def test_cards_that_cannot_be_parsed_are_no_obstacle(tmp_path: Path) -> None:
     path = single(tmp_path / "a.fits", SEEING=0.6, OBJECT="lens")
     raw = path.read_bytes()
@@ -281,6 +293,41 @@ def test_a_header_of_33200_cards_is_read_fast(tmp_path: Path) -> None:
     cutout = read(path)[0]
     assert time.process_time() - start < 3.0
     assert cutout.header["X0032999"] == 32999
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    places=st.lists(st.tuples(st.integers(0, 2 * 2880 - 1), st.integers(0, 255)), min_size=1, max_size=20),
+    moved=st.lists(st.tuples(st.integers(0, 71), st.integers(0, 71)), max_size=3),
+)
+def test_damaged_headers_are_read_or_refused_in_one_line(
+    places: list[tuple[int, int]], moved: list[tuple[int, int]]
+) -> None:
+    raw = bytearray(_file_of_two_headers())
+    for place, value in places:
+        raw[place] = value
+    for first, second in moved:
+        a, b = slice(80 * first, 80 * first + 80), slice(80 * second, 80 * second + 80)
+        raw[a], raw[b] = raw[b], raw[a]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            cutouts = read_raw(bytes(raw), "damaged.fits")
+        except InputError as error:
+            line = str(error)
+        else:
+            line = cutouts[0].source.file
+    assert line.startswith("damaged.fits")
+    assert "\n" not in line
+
+
+@lru_cache
+def _file_of_two_headers() -> bytes:
+    buffer = io.BytesIO()
+    cards = wcs_cards(BUNIT="nJy", FILTER="g", SEEING=0.7, INHERIT=True)
+    sci = fits.ImageHDU(lens_image(), cards, name="SCI")
+    fits.HDUList([fits.PrimaryHDU(), sci, fits.ImageHDU(lens_image(), name="ERR")]).writeto(buffer)
+    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
