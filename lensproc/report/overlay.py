@@ -58,6 +58,12 @@ def source_line(source: Source) -> str:
     return ", ".join(parts)
 
 
+def gravest_first(sources: Sequence[Source]) -> list[Source]:
+    """Sort lost and invented sources before the others, which stay in order."""
+    order = {"LOST": 0, "HALLUC": 1, "AMBIG": 2, "RESOLVED": 3, "MATCHED": 4}
+    return sorted(sources, key=lambda source: order.get(source.verdict, 2))
+
+
 def draw_sources(sources: Sequence[Source], height: float, width: float, *, numbered: bool) -> str:
     """Markers of all sources.
 
@@ -71,9 +77,10 @@ def draw_sources(sources: Sequence[Source], height: float, width: float, *, numb
         Write each source's number beside its marker.
     """
     crowded = len(sources) > CROWDED
-    radius = (0.02 if crowded or width > WIDE else 0.032) * width
+    share = 0.013 if len(sources) > 4 * CROWDED else 0.02 if crowded or width > WIDE else 0.032
+    radius = share * width
     drawn = []
-    for source in sources:
+    for source in gravest_first(sources)[::-1]:
         x, y = source.x + 0.5, height - source.y - 0.5
         number = ""
         if numbered and not crowded and source.values.get("id") is not None:

@@ -12,6 +12,7 @@ from lensproc.report.history import history_html
 from lensproc.report.numbers import signed, with_error
 from lensproc.report.original import Compared
 from lensproc.report.output import Output, Source
+from lensproc.report.overlay import gravest_first
 from lensproc.report.table import worst_first
 
 SOURCE_COLUMNS = {
@@ -112,7 +113,7 @@ def _sources_html(sources: tuple[Source, ...]) -> str:
         f'<tr class="verdict-{escape(source.verdict)}">'
         + "".join(f"<td>{escape(_cell(name, source))}</td>" for name in names)
         + "</tr>"
-        for source in sources
+        for source in gravest_first(sources)
     )
     opened = " open" if any(source.verdict in ("LOST", "HALLUC") for source in sources) else ""
     return (

@@ -10,8 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lensproc.report.output import read_output
-from lensproc.report.overlay import VERDICTS, draw_scale_bar, legend_marker, marker
+from lensproc.report.output import Source, read_output
+from lensproc.report.overlay import (
+    VERDICTS,
+    draw_scale_bar,
+    draw_sources,
+    gravest_first,
+    legend_marker,
+    marker,
+)
 from lensproc.report.sky import Orientation, bar_label, bar_length, orientation_of
 from lensproc.report.stretch import (
     BRIGHT,
@@ -121,3 +128,14 @@ def test_every_verdict_has_a_shape_and_a_colour_of_its_own() -> None:
     shapes = {marker(name, 0.0, 0.0, 1.0).split(' d="')[1].split('"')[0] for name in VERDICTS}
     assert len(shapes) == len(VERDICTS) == len({colour for colour, _, _ in VERDICTS.values()})
     assert all("v-" + name in legend_marker(name) for name in VERDICTS)
+
+
+def test_lost_and_invented_sources_are_listed_first_and_drawn_last() -> None:
+    sources = [
+        Source(5.0, 5.0, verdict, {"id": i}) for i, verdict in enumerate(("MATCHED", "HALLUC", "LOST"))
+    ]
+    assert [source.verdict for source in gravest_first(sources)] == ["LOST", "HALLUC", "MATCHED"]
+    drawn = draw_sources(sources, 48.0, 48.0, numbered=True)
+    assert drawn.index("v-MATCHED") < drawn.index("v-HALLUC") < drawn.index("v-LOST")
+    assert "<text" in drawn
+    assert "<text" not in draw_sources(sources * 4, 48.0, 48.0, numbered=True), "too crowded for numbers"
