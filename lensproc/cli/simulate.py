@@ -58,7 +58,7 @@ def command(
     distances: str | None,
     list_: bool,
 ) -> None:
-    r"""Make NUMBER simulated images of RECIPE with their truth.
+    """Make NUMBER simulated images of RECIPE with their truth.
 
     RECIPE is a name of --list, NAME@INSTRUMENT to see the same sky with another camera, or a TOML file.
     An interrupted run goes on where it stopped. Image i depends on recipe, seed, split and i only.
@@ -66,7 +66,7 @@ def command(
     \b
     lensproc simulate quasars --number 20 --seed 1 -o scenes
     lensproc simulate quasars@hst-acs --number 20 --seed 1 -o scenes-hst
-    """
+    """  # noqa: D301  click reads the backspace character as "keep these lines"
     if list_:
         _list_recipes()
         return

@@ -20,6 +20,11 @@ def test_list_names_recipes_and_instruments():
         assert f"  {name} " in result.output
 
 
+def test_help_keeps_its_examples_on_lines_of_their_own():
+    lines = [line.strip() for line in run("--help").output.splitlines()]
+    assert "lensproc simulate quasars --number 20 --seed 1 -o scenes" in lines
+
+
 def test_it_makes_what_it_says(tmp_path):
     result = run("pairs", "-n", 2, "--seed", 3, "-o", tmp_path, "--jobs", 1)
     assert result.exit_code == 0, result.output
