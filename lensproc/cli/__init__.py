@@ -18,6 +18,7 @@ COMMANDS = {
     "report": "Make one HTML page of a run.",
     "run": "Enhance FITS cutouts.",
     "simulate": "Make simulated lenses with their truth.",
+    "validate": "Measure what a stage does to known sources.",
     "x": "Commands that plugins add.",
 }
 """Command name to its line in ``--help``, so that help imports none of them."""
