@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """Version of the layout of an output (LPSCHEMA)."""
-RESERVED = {"PRIMARY", "SCI", "ERR", "DQ", "UNCERT", "SOURCES", "WCSDVARR", "D2IMARR", TABLE}
+RESERVED = {"PRIMARY", "SCI", "ERR", "DQ", "PSF", "UNCERT", "SOURCES", "WCSDVARR", "D2IMARR", TABLE}
 """Extensions that only the core writes."""
 
 
@@ -91,12 +91,18 @@ def _hdus(enhanced: Enhanced) -> Iterator[bytes]:
     unit = image.unit.value
     doubled = doubled_matrix(image.header)
     yield hdu_bytes(primary_cards(enhanced, doubled))
-    yield image_bytes(image.data, science_cards(image.header, doubled), "SCI", unit, "enhanced image")
+    psf = image.psf.value
+    width = "" if psf is None else card("PSF_FWHM", float(psf.fwhm), "[pix] width of the PSF of this image")
+    without = (*doubled, "PSF_FWHM") if psf is not None else doubled
+    cards = width + science_cards(image.header, without)
+    yield image_bytes(image.data, cards, "SCI", unit, "enhanced image")
     if image.variance is not None:
         with np.errstate(invalid="ignore"):  # a negative variance has no sigma: NaN
             sigma = np.sqrt(image.variance)
         yield image_bytes(sigma, "", "ERR", unit, "1 sigma error")
     yield image_bytes(image.mask, dq_cards(enhanced), "DQ", None, "bit mask; 0 is good")
+    if psf is not None and psf.image is not None:
+        yield image_bytes(psf.image, "", "PSF", None, "PSF of SCI on its pixels, sums to 1")
     if enhanced.uncertainty is not None:
         yield image_bytes(enhanced.uncertainty, "", "UNCERT", unit, "1 sigma uncertainty of the model")
     for name, plane in enhanced.planes.items():

@@ -197,3 +197,20 @@ def test_an_empty_table_is_a_table() -> None:
     hdus = fits.open(io.BytesIO(blank + table_bytes(rows, "SOURCES")))
     hdus.verify("exception")
     assert len(hdus["SOURCES"].data) == 0
+
+
+def test_the_psf_survives_a_second_run() -> None:
+    from lensproc.cutout import PSF
+    from lensproc.fits.read import read_hdulist
+    from lensproc.nn.psf import gaussian_psf
+
+    image = example().image
+    drawn = image.replace(psf=Resolved(PSF(5.0, gaussian_psf(5.0)), "extension PSF"))
+    (again,) = read_hdulist(enhanced_to_hdulist(example(image=drawn)))
+    assert again.psf.value is not None
+    assert again.psf.value.image is not None
+    assert again.psf.value.image.sum() == pytest.approx(1.0, abs=1e-5)
+    assert again.psf.value.fwhm == pytest.approx(5.0, rel=0.03)
+    wide = image.replace(psf=Resolved(PSF(4.2), "header SEEING"))
+    (again,) = read_hdulist(enhanced_to_hdulist(example(image=wide)))
+    assert again.psf.value == PSF(pytest.approx(4.2))

@@ -20,7 +20,7 @@ def sniff(headers: Sequence[Header]) -> float:
 
 
 def read(headers: Sequence[Header]) -> list[Planes]:
-    """Return SCI with ERR (1σ) and DQ. PRIMARY speaks of the run that made the file, not of the sky."""
+    """Return SCI with ERR (1σ), DQ and PSF. PRIMARY speaks of the run that made the file, not of the sky."""
     science = named(headers, "SCI")[0]
     mask = partner(headers, science, "DQ")
     bits: dict[str, int] = {}
@@ -29,7 +29,8 @@ def read(headers: Sequence[Header]) -> list[Planes]:
         header = headers[mask]
         bits = {str(header[key]): int(key[5:]) for key in header if re.fullmatch(r"DQBIT\d\d", key)}
         bad = int(header.get("DQBAD", bad))
-    widths = [key for key in WIDTH_CARDS if key in headers[science]]
+    told = "PSF_FWHM" in headers[science]
+    widths = [] if told else [key for key in WIDTH_CARDS if key in headers[science]]
     warning = f"{', '.join(widths)}: of the input image; stages may have changed the PSF since"
     return [
         Planes(
@@ -39,6 +40,7 @@ def read(headers: Sequence[Header]) -> list[Planes]:
             mask=mask,
             mask_bits=bits,
             bad_bits=bad,
+            psf=next(iter(named(headers, "PSF")), None),
             inherit=False,
             warnings=(warning,) if widths else (),
         )
