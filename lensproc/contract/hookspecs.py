@@ -53,8 +53,9 @@ def lensproc_register_readers(register: RegisterReader) -> None:
 def lensproc_register_checks(register: RegisterCheck) -> None:
     """Hand over further quality findings: ``register(name, check)``.
 
-    Called once per process before the first check. `check` gets the input, the output and the sources, and
-    returns keyword to `Value`; it is called per cutout, in the worker process.
+    Called once per process before the first check. `check` gets the `Enhanced` (input, output, sources) and
+    returns keyword to `Value`: findings only, which stand beside lensproc's own and never change QASTAT. It is
+    called per cutout, in the worker process, in its own try.
     """
 
 

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import re
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -138,6 +138,10 @@ class Registry:
 
     def collect(self, hook: str, **arguments: Any) -> None:
         """Call a registering hook of each plugin in its own try; one that raises is recorded as BROKEN."""
+        self.collect_from_each(hook, lambda record: arguments)
+
+    def collect_from_each(self, hook: str, arguments: Callable[[PluginRecord], Mapping[str, Any]]) -> None:
+        """Do as `collect`, with arguments made for each plugin, so that what it hands over bears its name."""
         for record in list(self.records):
             if record.status != "OK":
                 continue
@@ -146,7 +150,7 @@ class Registry:
                 hook, remove_plugins=[p for p in self.manager.get_plugins() if p is not plugin]
             )
             try:
-                call(**arguments)
+                call(**arguments(record))
             except Exception as error:
                 self._break(record, f"{hook}: {type(error).__name__}: {error}", traceback.format_exc())
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lensproc.engine.inputs import describe_read_options
+from lensproc.engine.third_party_checks import add_findings, collect_checks
 from lensproc.enhanced import Activity, Enhanced, Value
 from lensproc.errors import LensprocError
 from lensproc.fits.provenance import (
@@ -73,6 +74,7 @@ class Checker:
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self.calibration, self.calibrated_here = calibration_for(pipeline)
+        self.registered = collect_checks(pipeline.registry)
 
     def check(self, enhanced: Enhanced) -> Enhanced:
         """Add the findings, the ``SOURCES`` table, and the row that records them.
@@ -97,6 +99,7 @@ class Checker:
         except (LensprocError, ArithmeticError, ValueError, IndexError, TypeError) as error:
             failure = f"{type(error).__name__}: {error}"
             enhanced = replace(enhanced, qa={"QASTAT": Value("UNKNOWN", description="the checks failed")})
+        enhanced, troubles = add_findings(enhanced, self.registered)
         activity = Activity(
             stage=1 + max(a.stage for a in _latest_run(enhanced.activities)),
             id="checks",
@@ -104,14 +107,19 @@ class Checker:
             dist="lensproc",
             distver=__version__,
             options=canonical_json(
-                {"checks": self.pipeline.config.checks, "calibrated_in_memory": self.calibrated_here}
+                {
+                    "checks": self.pipeline.config.checks,
+                    "calibrated_in_memory": self.calibrated_here,
+                    "output_psf": enhanced.output_psf,
+                    "registered": self.registered.describe(),
+                }
             ),
             insha=pixels_sha256(enhanced.image.data),
             t_start=started,
             elapsed=0.0 if durations_are_zero() else time.perf_counter() - clock,
             versions=software_versions(),
             status="FAILED" if failure else "OK",
-            message=failure,
+            message="; ".join(filter(None, (failure, *troubles))),
         )
         return replace(enhanced, activities=(*enhanced.activities, activity))
 
