@@ -130,7 +130,8 @@ def _flux_bias(snr: float) -> Callable[[Tables, str], Measured]:
         if row is None:
             return UNKNOWN
         ratio = _cell(row, "flux_ratio", int(row["n"]))
-        return Measured(*(100.0 * (v - 1.0) for v in (ratio.value, ratio.low, ratio.high)), ratio.n)
+        value, low, high = (100.0 * (v - 1.0) for v in (ratio.value, ratio.low, ratio.high))
+        return Measured(value, low, high, ratio.n)
 
     return measure
 

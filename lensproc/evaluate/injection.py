@@ -72,7 +72,7 @@ class Injection(Trial):
         One lay there before the star did: it says nothing of completeness.
     offset : float
         Distance of the candidate from the star [px]; NaN where it was not found.
-    flux_ratio, dx, dy : float
+    flux_ratio, aperture_ratio, dx, dy : float
         See `Response`.
     """
 
@@ -82,6 +82,7 @@ class Injection(Trial):
     confused: bool
     offset: float
     flux_ratio: float
+    aperture_ratio: float
     dx: float
     dy: float
 
@@ -155,6 +156,7 @@ def measure(subject: Subject, seed: int, indices: Sequence[int], sizes: Sizes) -
                     _found(before, star, made)[0],
                     offset,
                     answer.flux_ratio,
+                    answer.aperture_ratio,
                     answer.dx,
                     answer.dy,
                 )
@@ -189,6 +191,7 @@ def tabulate(trials: Sequence[Injection]) -> Table:
                 "confused": len(those) - len(clear),
                 **spread_out("completeness", fraction(sum(trial.found for trial in clear), len(clear))),
                 **spread_out("flux_ratio", median(ratio)),
+                **spread_out("aperture_ratio", median(np.array([t.aperture_ratio for t in those]))),
                 **spread_out("offset", rms(np.array([trial.offset for trial in clear]))),
                 "bias_x": float(bias[0]),
                 "bias_y": float(bias[1]),
@@ -202,7 +205,8 @@ def tabulate(trials: Sequence[Injection]) -> Table:
         "n": Column("stars that count for completeness"),
         "confused": Column("stars where the output showed a candidate before"),
         **columns_of("completeness", "share found within half an FWHM"),
-        **columns_of("flux_ratio", "median flux out over flux in, by paired injection"),
+        **columns_of("flux_ratio", "median flux out over flux in, by paired injection and a fit of the PSF"),
+        **columns_of("aperture_ratio", "the same by the sum within 2 FWHM"),
         **columns_of("offset", "rms distance of the candidate from the star", "pix"),
         "bias_x": Column("mean shift by paired injection along x", "pix"),
         "bias_y": Column("mean shift by paired injection along y", "pix"),

@@ -11,7 +11,7 @@ from lensproc.enhanced import Enhanced
 from lensproc.nn.forward import forward_image
 from lensproc.nn.psf import matching_kernel
 from lensproc.qc.calibration import Calibration
-from lensproc.qc.catalog import candidates_out
+from lensproc.qc.candidates import candidates_out
 from lensproc.qc.forced import ForcedFit, PointSpread
 from lensproc.qc.light import azimuthal_median
 from lensproc.qc.pair import Pair, side_by_side

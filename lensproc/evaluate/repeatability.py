@@ -84,12 +84,12 @@ def ring_correlation(first: Array, second: Array, scale: int) -> tuple[Array, Ar
     count = RINGS * scale
 
     def total(values: Array) -> Array:
-        return np.bincount(ring.ravel(), values.ravel(), minlength=count)[:count]
+        return np.asarray(np.bincount(ring.ravel(), values.ravel(), minlength=count)[:count], np.float64)
 
     cross = total((one * two.conj()).real)
     power = np.sqrt(total(np.abs(one) ** 2) * total(np.abs(two) ** 2))
     correlation = np.divide(cross, power, out=np.full(count, np.nan), where=power > 0)
-    return (np.arange(count) + 0.5) * width, correlation
+    return np.asarray((np.arange(count) + 0.5) * width, np.float64), correlation
 
 
 def measure(subject: Subject, seed: int, indices: Sequence[int], sizes: Sizes) -> list[Repeat]:

@@ -105,7 +105,7 @@ def scene(recipe: str, seed: int, index: int) -> Scene:
 def cutout_of(sim: Simulated, exposure: Exposure) -> Cutout:
     """Return an exposure of a simulated scene as the reader would give it, without the detour over FITS."""
     from lensproc.nn.psf import fwhm_of
-    from lensproc.simulate.layouts.planes import psf_on_pixels
+    from lensproc.simulate.render import psf_on_pixels
     from lensproc.simulate.truth import truth_header
 
     fine = 4 if sim.recipe.supersampling > 1 else 1
