@@ -10,6 +10,7 @@ from lensproc.qc import thresholds as at
 from lensproc.qc.calibration import Calibration
 from lensproc.qc.forced import PointSpread, flux_error
 from lensproc.qc.pair import Pair
+from lensproc.qc.redraws import FinderNoise
 from lensproc.qc.sources import Candidates, find_sources, finder_fwhm, finder_kernel, recipe_kernel
 
 Array = NDArray[np.float64]
@@ -33,8 +34,13 @@ def candidates_in(pair: Pair) -> tuple[Candidates, Array]:
     return found, _at(level, found)
 
 
-def candidates_out(pair: Pair, calibration: Calibration | None) -> tuple[Candidates, Array]:
-    """Candidates of the output, positions in input pixels, and the 1σ of the finder's filter on blanks at each."""
+def candidates_out(
+    pair: Pair, calibration: Calibration | None, redrawn: FinderNoise | None = None
+) -> tuple[Candidates, Array]:
+    """Candidates of the output, positions in input pixels, and the 1σ of the finder's filter at each.
+
+    That noise is the one of enhanced redraws of the input where they were made, else the one of blanks.
+    """
     assert pair.psf is not None
     assert pair.psf_out is not None
     if calibration is None:
@@ -47,7 +53,13 @@ def candidates_out(pair: Pair, calibration: Calibration | None) -> tuple[Candida
     star = max(star, LEAST_STAR * _star(finder_kernel(width), width) * pair.scale**2)
     faintest = at.FINDER_FLOOR_SNR * flux_error(PointSpread(pair.psf), pair.noise) * star
     sigma = pair.noise.sigma.repeat(pair.scale, 0).repeat(pair.scale, 1)
-    threshold = max(at.FINDER_SNR * gain, maximum, faintest) * sigma
+    if redrawn is None:
+        filtered = gain * sigma
+        threshold = max(at.FINDER_SNR * gain, maximum, faintest) * sigma
+    else:
+        # the pooled map carries the noise of good pixels into bad ones, where nothing is looked for
+        filtered = np.where(np.isfinite(sigma), redrawn.sigma, np.inf)
+        threshold = np.maximum(max(at.FINDER_SNR, redrawn.tail) * filtered, faintest * sigma)
     center = None
     if pair.center is not None:
         center = (pair.scale * (pair.center[0] + 0.5) - 0.5, pair.scale * (pair.center[1] + 0.5) - 0.5)
@@ -59,7 +71,7 @@ def candidates_out(pair: Pair, calibration: Calibration | None) -> tuple[Candida
         pair.scale,
         excluded=~np.isfinite(threshold),
     )
-    noise = _at(gain * sigma, found)
+    noise = _at(filtered, found)
     noise[noise == 0.0] = np.nan
     found = found.to_input(pair.scale)
     keep = _outside_nucleus(found, pair)

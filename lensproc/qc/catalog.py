@@ -17,6 +17,7 @@ from lensproc.qc.light import azimuthal_median
 from lensproc.qc.matching import match_one_to_one
 from lensproc.qc.pair import Pair
 from lensproc.qc.pairs import delta_chi2
+from lensproc.qc.redraws import FinderNoise
 from lensproc.qc.sources import label_of
 from lensproc.qc.verdict import UNMEASURED, Finding, is_lost, judge, verdict_of_new
 
@@ -45,7 +46,9 @@ class Catalog:
         return len(self.columns["x"])
 
 
-def catalogue(pair: Pair, calibration: Calibration | None) -> Catalog | None:
+def catalogue(
+    pair: Pair, calibration: Calibration | None, redrawn: FinderNoise | None = None
+) -> Catalog | None:
     """Find, match, measure and judge the sources of a pair.
 
     Returns
@@ -58,7 +61,7 @@ def catalogue(pair: Pair, calibration: Calibration | None) -> Catalog | None:
     if min(pair.x.shape) < at.SMALLEST_SIDE * pair.psf.fwhm:
         return None
     found_in, noise_in = candidates_in(pair)
-    found_out, noise_out = candidates_out(pair, calibration)
+    found_out, noise_out = candidates_out(pair, calibration, redrawn)
     reach = at.SEPARATION * pair.psf.fwhm
     i, j = match_one_to_one((found_in.x, found_in.y), (found_out.x, found_out.y), reach)
     only_in = np.setdiff1d(np.arange(len(found_in)), i)
