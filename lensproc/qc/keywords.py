@@ -23,6 +23,10 @@ MEANING: dict[str, tuple[str, str]] = {
     "QANHAL": ("", "sources that the input denies"),
     "QADX": ("pix", "rms offset of matched sources"),
     "QADMAG": ("mag", "median magnitude change of matched"),
+    "QAUNC": ("", "median 90 % half-width in sigma"),
+    "QATTA": ("", "scatter under flips and turns in sigma"),
+    "QAOOD": ("", "chance to be as unlike the training data"),
+    "QARANG": ("", "fraction of pixels outside trained range"),
 }
 """Keyword to (FITS unit, comment), in the order of the header."""
 

@@ -30,8 +30,8 @@ SIGNIFICANT_SCALE = 3.0
 """Wavelet coefficients of the input below this many σ count as noise."""
 
 POOL = 2.0
-"""σ of the Gaussian over which the finder's scatter is pooled [FWHM of the output]: some fifty beams of eight draws
-each, so that the pooled scatter is good to about 4 %. A single pixel's, from eight draws, is good to 27 %."""
+"""σ of the Gaussian over which the finder's scatter is pooled [FWHM of the output]: some fifty beams of eight
+draws each, so that the pooled scatter is good to about 4 %. A single pixel's, from eight draws, is good to 27 %."""
 
 B3 = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0
 
@@ -64,8 +64,8 @@ def noise_free(image: Array, noise: Noise) -> Array:
 
     Notes
     -----
-    Starlet (isotropic undecimated wavelet with the B3 spline; Starck, Fadili & Murtagh 2007, IEEE TIP 16, 297) with
-    coefficients below 3σ taken out; σ per scale follows from the noise's autocorrelation.
+    Starlet (isotropic undecimated wavelet with the B3 spline; Starck, Fadili & Murtagh 2007, IEEE TIP 16, 297)
+    with coefficients below 3σ taken out; σ per scale follows from the noise's autocorrelation.
     """
     from scipy.ndimage import correlate1d
 

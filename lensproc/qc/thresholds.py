@@ -32,6 +32,9 @@ LIMITS = {
     # judgement, to be fitted again on our own networks (qc.md marks them with a star)
     "QABKG": Limit(0.1, 0.3),
     "QARHO1": Limit(0.1, 0.2),
+    "QATTA": Limit(1.0, 3.0),
+    # measured (qc.md)
+    "QARANG": Limit(1e-3, 1e-2),
 }
 """Two-sided in the size of the quantity, except QARHO1, of which only an excess counts."""
 
@@ -39,6 +42,10 @@ CHI2_PASSES = (0.8, 1.2)
 CHI2_FAILS = 1.5
 CHI2_COPIED = 0.5
 """Below this the residual is smaller than the noise: it was copied (a warning). qc.md, measured."""
+
+DOMAIN_PASSES = 0.05
+DOMAIN_FAILS = 0.01
+"""Chance that an image of the training data is as unlike them as this one (QAOOD). qc.md."""
 
 CHIP_PASSES = 0.01
 CHIP_FAILS = 1e-5
