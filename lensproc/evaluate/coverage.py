@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 GROUPS = ("sky", "arc", "point", "core")
+ALL = "all"
+
+MEASURED = "measured"
 
 HALF_WIDTH = 1.6448536
 """Of the central 90 % of a normal distribution [σ]."""
@@ -41,16 +44,16 @@ class Covered(Trial):
     Parameters
     ----------
     group : str
-        sky, arc, point or core; empty where nothing could be measured.
+        sky, arc, point or core; all where nothing could be measured.
     share : float
         Part of them whose 90 % interval holds the truth.
-    reason : str
-        Why nothing could be measured.
+    status : str
+        ``measured``, or why not.
     """
 
     group: str
     share: float
-    reason: str = ""
+    status: str = MEASURED
 
 
 def measure(subject: Subject, seed: int, indices: Sequence[int], sizes: Sizes) -> list[Covered]:
@@ -61,10 +64,10 @@ def measure(subject: Subject, seed: int, indices: Sequence[int], sizes: Sizes) -
         made = scene("quasars", seed, index)
         sigma = stated_error(subject, enhanced)
         if sigma is None:
-            return [Covered(subject.name, "", math.nan, "gives no uncertainty plane")]
+            return [Covered(subject.name, ALL, math.nan, "gives no uncertainty plane")]
         truth, reason = _truth(made, enhanced)
         if truth is None:
-            return [Covered(subject.name, "", math.nan, reason)]
+            return [Covered(subject.name, ALL, math.nan, reason)]
         inside = np.abs(enhanced.image.data - truth) <= HALF_WIDTH * sigma
         scale = round(enhanced.scale)
         for group, pixels in pixel_groups(made).items():
@@ -126,7 +129,7 @@ def tabulate(trials: Sequence[Covered]) -> Table:
                 "group": group,
                 "scenes": sum(math.isfinite(trial.share) for trial in those),
                 **spread_out("covered", mean(np.array([trial.share for trial in those]))),
-                "reason": those[0].reason,
+                "status": those[0].status,
             }
         )
     columns = {
@@ -134,7 +137,7 @@ def tabulate(trials: Sequence[Covered]) -> Table:
         "group": Column("sky, arc (light above 1 sigma), point (within 1 FWHM), core (within 1.5 FWHM)"),
         "scenes": Column("scenes"),
         **columns_of("covered", "mean share of pixels whose 90 % interval holds the truth"),
-        "reason": Column("why it was not measured"),
+        "status": Column("measured, or why not"),
     }
     return make_table(rows, columns)
 

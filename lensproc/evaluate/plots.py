@@ -225,6 +225,7 @@ def _stability(table: Table, systems: Sequence[str]) -> Any:
         panel.set_xscale("log")
         panel.set_xlim(5e-8, None)
         panel.set_yticks(range(len(names)), names if column == 0 else [""] * len(names))
+        panel.set_ylim(-0.8, len(names) - 0.5)
         panel.set_xlabel(label)
     _legend(figure, axes[0, 0])
     return figure

@@ -11,7 +11,7 @@ import numpy as np
 
 from lensproc.evaluate.control import unexplained
 from lensproc.evaluate.experiment import Column, Experiment, Trial, columns_of, groups, make_table, spread_out
-from lensproc.evaluate.intervals import fraction, mean, rms
+from lensproc.evaluate.intervals import fraction, mean, median, rms
 from lensproc.evaluate.look import look_at
 from lensproc.evaluate.scenes import scene
 from lensproc.evaluate.sizes import Sizes
@@ -108,6 +108,7 @@ def tabulate(trials: Sequence[Field]) -> Table:
                 **spread_out("invented", fraction(sum(trial.invented for trial in those), candidates)),
                 "middle": int(np.count_nonzero(middle)),
                 **spread_out("offset", rms(offset[middle])),
+                **spread_out("typical_offset", median(offset[middle])),
                 **spread_out("chi2", mean(np.array([trial.chi2 for trial in those]))),
                 **spread_out("peaks", fraction(low_chance, int(np.count_nonzero(known)))),
             }
@@ -121,6 +122,7 @@ def tabulate(trials: Sequence[Field]) -> Table:
         **columns_of("invented", "share of them that is neither a source nor a peak of the noise-free truth"),
         "middle": Column("sources of SNR 20 to 50"),
         **columns_of("offset", "rms distance of those found from their true places", "pix"),
+        **columns_of("typical_offset", "median of the same", "pix"),
         **columns_of("chi2", "mean forward chi2, (x - H y)^2/s^2"),
         **columns_of("peaks", "share of scenes whose largest residual peak has a chance below 0.01"),
     }

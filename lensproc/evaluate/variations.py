@@ -81,7 +81,8 @@ def _turn(quarters: int, mirrored: bool) -> Variation:
         back = np.rot90(image, -quarters)
         return back[:, ::-1] if mirrored else back
 
-    name = f"{'mirrored, ' if mirrored else ''}turned by {90 * quarters}°"
+    words = ["mirrored"] * mirrored + [f"turned by {90 * quarters}°"] * (quarters > 0)
+    name = ", ".join(words)
     return Variation(name, "D4", lambda cutout, sigma, defect: turned(cutout, quarters, mirrored), undo)
 
 

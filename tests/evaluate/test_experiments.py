@@ -157,4 +157,4 @@ def test_a_stage_without_errors_is_skipped_with_the_reason():
     table = coverage.tabulate(coverage.measure(enhancers.dimmer(), 5, [0], SIZES))
     assert len(table) == 1
     assert math.isnan(table["covered"][0])
-    assert table["reason"][0] == "gives no uncertainty plane"
+    assert table["status"][0] == "gives no uncertainty plane"
