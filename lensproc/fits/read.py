@@ -109,17 +109,24 @@ def read_hdulist(
 def from_ccddata(ccd: CCDData, options: ReadOptions | None = None) -> Cutout:
     """Read a ``CCDData``: its unit, WCS, mask (True is bad), uncertainty and PSF.
 
+    Entries of `meta` that are no header cards are left out, and said; a result of lensproc keeps its history.
+
     Raises
     ------
     InputError, UsageError
         As `read`.
     """
+    from lensproc.fits.ccddata import ccd_hdus
+
     file = "<memory>"
     try:
         with collected_warnings():
-            hdus = ccd.to_hdu(
-                hdu_psf="PSF" if getattr(ccd, "psf", None) is not None else None, wcs_relax=True
-            )
+            laid_out = ccd_hdus(ccd)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"CCDData cannot be read: {' '.join(str(error).split())}", file=file) from None
-    return read_hdulist(hdus, options, file=file)[0]
+    cutout = read_hdulist(laid_out.hdus, options, file=file)[0]
+    return cutout.replace(
+        dropped=(*laid_out.dropped, *cutout.dropped),
+        history=laid_out.history or cutout.history,
+        synthetic=laid_out.synthetic or cutout.synthetic,
+    )
