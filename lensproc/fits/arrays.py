@@ -54,13 +54,11 @@ def linear(values: NDArray[Any], header: Header) -> NDArray[Any]:
 
 
 def as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
-    """Return values as contiguous float32; what is too large for it becomes NaN."""
-    if values.dtype == np.float32 and values.flags.c_contiguous:
-        return values
+    """Return values as contiguous float32; what is infinite, or too large for it, becomes NaN."""
     with np.errstate(over="ignore", invalid="ignore"):
         result = np.ascontiguousarray(values, np.float32)
-    result[np.isinf(result)] = np.nan
-    return result
+    infinite = np.isinf(result)
+    return np.where(infinite, np.float32(np.nan), result) if infinite.any() else result
 
 
 def as_variance(

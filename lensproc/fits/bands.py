@@ -102,6 +102,10 @@ def _names(item: Chosen) -> set[str]:
 
 
 def _checked(headers: Sequence[Header], planes: Planes, dialect: str, file: str) -> Planes:
+    if not isinstance(planes, Planes):
+        raise InputError(
+            f"dialect {dialect} answers with {type(planes).__name__}, expected Planes", file=file
+        )
     for what in ("science", "variance", "mask", "psf"):
         i = getattr(planes, what)
         if i is not None and i not in images(headers):

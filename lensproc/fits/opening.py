@@ -30,7 +30,7 @@ _SIZE_CARD = re.compile(rb"(BITPIX|NAXIS\d*|PCOUNT|GCOUNT|GROUPS) *= *([-+]?\d+|
 _DAMAGED = "fetch the file again"
 _HARMLESS = ("Invalid 'BLANK' keyword",)
 """Warnings of astropy about what makes no difference here: BLANK where the pixels are no integers."""
-_WARNINGS = threading.Lock()
+_WARNINGS = threading.RLock()
 
 
 @dataclass(frozen=True)

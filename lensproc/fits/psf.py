@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from functools import lru_cache
@@ -17,7 +18,7 @@ from lensproc.fits.headers import number
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
-_WIDTH = re.compile(r"([0-9.]+(?:e[-+]?\d+)?)\s*(arcsec|\"|″|px|pix|pixels?)?", re.IGNORECASE)
+_WIDTH = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*(arcsec|\"|″|px|pix|pixels?)?", re.IGNORECASE)
 WIDTH_CARDS = ("PSF_FWHM", "PSFFWHM", "FWHM", "SEEING", "PSFSIZE", "SEEING1")
 """Cards that hold a full width at half maximum."""
 
@@ -36,8 +37,8 @@ def from_option(option: str, scale: float | None, file: str) -> Resolved[PSF]:
     if match is None:
         return Resolved(_from_file(option), f"option ({os.path.basename(option)})")
     width = float(match[1])
-    if not width > 0:
-        raise UsageError(f"--psf {option}: a full width at half maximum is positive")
+    if not 0 < width < math.inf:
+        raise UsageError(f"--psf {option}: a full width at half maximum is positive and finite")
     if (match[2] or "").lower().startswith("p"):
         return Resolved(PSF(width), "option")
     if scale is None:

@@ -114,7 +114,7 @@ class Reading:
         with collected_warnings():
             values = self._image(planes.science, planes.plane)
             data = as_float32(values)
-            _refuse_empty(data, item.hdu, self.file)
+            _refuse_empty(values, data, item.hdu, self.file)
             variance, mask, notes = self._companions(item, data.shape)
             header = self._header(planes)
         scale, warnings = resolve_scale(header, options)
@@ -289,12 +289,20 @@ SMALLEST = 3
 """Shorter side of the smallest image that can be enhanced [px]."""
 
 
-def _refuse_empty(data: NDArray[np.float32], hdu: str, file: str) -> None:
+def _refuse_empty(values: NDArray[Any], data: NDArray[np.float32], hdu: str, file: str) -> None:
     """Refuse an image in which nothing was measured."""
     ny, nx = data.shape
     if min(ny, nx) < SMALLEST:
         raise InputError(f"{hdu} is {nx} x {ny} px: too small to be enhanced", file=file)
     finite = np.isfinite(data)
+    measured = finite & (data != 0)
+    if not measured.any() and (np.isfinite(values) & (values != 0)).any():
+        largest = float(np.abs(values[np.isfinite(values)]).max())
+        raise InputError(
+            f"{hdu} has values of {largest:.1e}, which no 32-bit number holds",
+            file=file,
+            remedy="multiply the pixels by a constant, and change BUNIT or the zeropoint with them",
+        )
     if not finite.any():
         raise InputError(
             f"{hdu} has no value: every pixel is NaN", file=file, remedy="nothing was measured here"

@@ -6,8 +6,10 @@ import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from lensproc.cutout import Amplitude
+from lensproc.fits.opening import collected_warnings
 
 AB_JANSKY = 3631.0
 """Flux density of AB magnitude 0 [Jy] (Oke & Gunn 1983, ApJ 266, 713)."""
@@ -85,17 +87,36 @@ def understand(text: str) -> Unit | None:
     return _flux_density(words)
 
 
+_SPELLINGS = (
+    (re.compile(r"\bergs\b", re.IGNORECASE), "erg"),
+    (re.compile(r"(?<=/)A\b|\b(ang|angstroms?)\b", re.IGNORECASE), "Angstrom"),
+    (re.compile(r"\bmicroJy\b", re.IGNORECASE), "uJy"),
+)
+"""What headers write, and what astropy calls it; A below a stroke is no ampere in an image."""
+
+
+def _parse(words: str) -> Any:
+    """Return an ``astropy.units.Unit``; None for what is none."""
+    import astropy.units as u
+
+    for pattern, name in _SPELLINGS:
+        words = pattern.sub(name, words)
+    with collected_warnings():  # "contains multiple slashes" and the like
+        for form in ("fits", "generic"):
+            try:
+                return u.Unit(words, format=form, parse_strict="raise")
+            except (ValueError, TypeError):
+                continue
+    return None
+
+
 def _flux_density(words: str) -> Unit | None:
     """Ask astropy whether a string is a flux density, or one per solid angle."""
     import astropy.units as u
 
-    try:
-        unit = u.Unit(words, format="fits", parse_strict="raise")
-    except ValueError:
-        try:
-            unit = u.Unit(words, parse_strict="raise")
-        except (ValueError, TypeError):
-            return None
+    unit = _parse(words)
+    if unit is None:
+        return None
     for solid_angle, amplitude in ((u.one, "flux"), (u.pix, "flux"), (u.sr, "surface brightness")):
         target = u.Jy / solid_angle
         if unit.is_equivalent(target):
@@ -109,6 +130,12 @@ def _flux_density(words: str) -> Unit | None:
                 return Unit(words, "flux")
             if unit.is_equivalent(target / u.sr):
                 return Unit(words, "surface brightness")
+    energy = (u.W / u.m**2, u.W / u.m**3, u.Jy)  # flux; per wavelength; per frequency
+    for target in energy:
+        if unit.is_equivalent(target):
+            return Unit(words, "flux")
+        if any(unit.is_equivalent(target / angle) for angle in (u.sr, u.beam)):
+            return Unit(words, "surface brightness")
     return None
 
 

@@ -53,3 +53,9 @@ def test_a_dialect_that_points_nowhere_is_named(tmp_path: Path, planes: Planes) 
     wrong = Dialect("wrong", lambda headers: 1.0, lambda headers: [planes])
     with pytest.raises(InputError, match=r"a\.fits"):
         read(path, dialects=[wrong])
+
+
+def test_a_dialect_that_answers_with_something_else_is_named(tmp_path: Path) -> None:
+    pixels = Dialect("pixels", lambda headers: 1.0, lambda headers: [headers[0]])  # type: ignore[list-item]
+    with pytest.raises(InputError, match=r"a\.fits: dialect pixels answers with Header, expected Planes"):
+        read(single(tmp_path / "a.fits"), dialects=[pixels])

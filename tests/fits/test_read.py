@@ -48,6 +48,23 @@ def test_bscale_bzero_and_blank(tmp_path: Path) -> None:
     assert cutout.bad.sum() == 1
 
 
+def test_infinite_values_are_missing(tmp_path: Path) -> None:
+    data = lens_image()
+    data[4, 5], data[6, 7] = np.inf, -np.inf
+    cutout = read(single(tmp_path / "a.fits", data))[0]
+    assert np.isnan(cutout.data[[4, 6], [5, 7]]).all()
+    assert np.isfinite(cutout.data).sum() == data.size - 2
+
+
+@pytest.mark.parametrize("factor", [1e300, 1e-60])
+def test_values_that_float32_cannot_hold_are_refused_with_their_size(tmp_path: Path, factor: float) -> None:
+    path = single(tmp_path / "a.fits", lens_image().astype(np.float64) * factor)
+    with pytest.raises(
+        InputError, match=r"a\.fits: 0 has values of \S+, which no 32-bit number holds; multiply"
+    ):
+        read(path)
+
+
 def test_unsigned_with_blank() -> None:
     header = fits.Header({"BSCALE": 1, "BZERO": 32768, "BLANK": -5})
     values = physical(np.array([[-32768, -5, 32767]], np.int16), header)

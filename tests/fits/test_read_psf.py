@@ -221,3 +221,9 @@ def test_a_header_position_beats_the_peak(tmp_path: Path) -> None:
     assert center == Resolved((11.5, 12.5), "header TARGETX,TARGETY")
     outside = read(single(tmp_path / "b.fits", TARGETX=9000.0, TARGETY=12.5))[0].lens_center
     assert outside.source == "brightest smooth peak of the central third"
+
+
+@pytest.mark.parametrize("option", ["1e400", "0px", "5.6.7", "-1", "nan"])
+def test_a_width_that_is_none_is_wrong_usage(tmp_path: Path, option: str) -> None:
+    with pytest.raises(UsageError, match=f"--psf {option}"):
+        read(single(tmp_path / "a.fits"), ReadOptions(psf=option))
