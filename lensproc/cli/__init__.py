@@ -12,6 +12,7 @@ from lensproc.errors import LensprocError, UsageError
 
 COMMANDS = {
     "calibrate": "Measure a stage's noise gain, for the checks.",
+    "check": "Check an output against its input, whoever made it.",
     "info": "Show what was understood of FITS files.",
     "plugins": "List the plugins, or check one.",
     "replay": "Run the recorded chain of an output again and compare.",

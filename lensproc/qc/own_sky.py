@@ -1,0 +1,73 @@
+"""A finder's threshold from the output's own blank sky, for an enhancer that cannot be run on blanks.
+
+The scatter of all that an enhancer makes is no threshold: peaks that were kept stand out of sky that was
+smoothed, and a source that was invented raises the scatter it is held against. Here only the *troughs* count, on
+pixels where the input shows no light: an enhancer that draws peaks into the sky does not raise its own threshold.
+Where noise has another shape above than below (an image kept positive), the threshold is too low and more candidates
+come up; the forced fit on the input's pixels decides on each.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lensproc.nn.psf import gaussian_psf
+from lensproc.qc.calibration import BlankLevel, Calibration
+from lensproc.qc.light import subtract_light
+from lensproc.qc.pair import Pair
+from lensproc.qc.sources import border_of, finder_fwhm, finder_kernel
+
+ENOUGH_BEAMS = 20
+"""Fewest beams (areas of one output FWHM squared) of blank sky for its troughs to say anything."""
+
+
+def calibration_from_sky(pair: Pair) -> Calibration | None:
+    """Measure the finder's noise on the output's blank regions.
+
+    Parameters
+    ----------
+    pair : Pair
+        Input and output.
+
+    Returns
+    -------
+    Calibration or None
+        With one level. None where the PSF is not known or too little blank sky is left; the finder then takes the
+        noise of the input.
+
+    Notes
+    -----
+    `gain` is the rms of the filtered values below zero, `maximum` the depth of the deepest trough, `star` the
+    height of a star of the output's declared PSF.
+    """
+    from scipy.ndimage import binary_erosion
+    from scipy.signal import fftconvolve
+
+    if pair.psf is None or pair.psf_out is None:
+        return None
+    width = finder_fwhm(pair.psf_out.fwhm)
+    kernel = finder_kernel(width)
+    center = None
+    if pair.center is not None:
+        center = (pair.scale * (pair.center[0] + 0.5) - 0.5, pair.scale * (pair.center[1] + 0.5) - 0.5)
+    response = fftconvolve(subtract_light(pair.y, width, center), kernel, mode="same")
+    blank = (pair.noise.sky_pixels & pair.clean).repeat(pair.scale, 0).repeat(pair.scale, 1)
+    # a trough beside a source is the filter's own
+    blank = binary_erosion(blank, np.ones(kernel.shape, bool))
+    border = border_of(pair.x.shape) * pair.scale
+    blank[:border] = blank[-border:] = False
+    blank[:, :border] = blank[:, -border:] = False
+    values = response[blank]
+    below = values[values < 0.0]
+    if values.size < ENOUGH_BEAMS * width**2 or below.size == 0:
+        return None
+    star = float((kernel * gaussian_psf(width, kernel.shape[0])).sum()) * pair.scale**2
+    level = BlankLevel(
+        fwhm=pair.psf.fwhm,
+        lag1=pair.noise.lag1,
+        gain=float(np.sqrt(np.mean(below**2))),
+        maximum=float(-below.min()),
+        width=width,
+        star=star,
+    )
+    return Calibration("", (level,), 0)
