@@ -52,7 +52,7 @@ def command(
     from lensproc.config import StageSpec, apply_settings
     from lensproc.contract.registry import load_registry
     from lensproc.engine.device import resolve_device, usable_cores
-    from lensproc.evaluate.output import write
+    from lensproc.evaluate.output import prepare_folder, write
     from lensproc.evaluate.run import validate
     from lensproc.evaluate.sizes import FULL, QUICK
     from lensproc.evaluate.subjects import systems_for
@@ -62,6 +62,8 @@ def command(
     full = [s if s.partition("=")[0].startswith(f"{stage}.") else f"{stage}.{s}" for s in settings]
     options = dict(apply_settings([StageSpec(stage)], full)[0].options)
     systems = systems_for(stage, options, device)
+    folder = output or Path(f"validate-{stage.replace(':', '-')}")
+    prepare_folder(folder)
     on_gpu = resolve_device(device).type != "cpu"
     started = time.perf_counter()
     with _progress(stage) as report:
@@ -79,7 +81,6 @@ def command(
         "lensproc": __version__,
         "quick": quick,
     }
-    folder = output or Path(f"validate-{stage.replace(':', '-')}")
     files = write(measured, about, folder)
     _summarise(measured, stage)
     click.echo(f"{files[-1]} ({time.perf_counter() - started:.0f} s)")

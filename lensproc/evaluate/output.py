@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lensproc.errors import OutputError
 from lensproc.evaluate.experiment import Column, make_table
 from lensproc.evaluate.goals import Outcome
 from lensproc.evaluate.run import Validation
@@ -83,6 +85,22 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def prepare_folder(folder: Path) -> None:
+    """Make the folder, and see that it can be written to before minutes are spent.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"folder cannot be made: {error.strerror}", file=folder.name) from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError("folder cannot be written to", file=folder.name)
+
+
 def write(validation: Validation, about: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write all files into a folder, which is made where it is missing.
 
@@ -112,7 +130,7 @@ def write(validation: Validation, about: Mapping[str, Any], folder: Path) -> lis
         files[f"{name}.ecsv"] = text.getvalue().encode()
     files |= {f"{name}.png": png for name, png in plots.items()}
     files["validate.html"] = page_html(validation, about, plots).encode()
-    folder.mkdir(parents=True, exist_ok=True)
+    prepare_folder(folder)
     for name, content in files.items():
         atomic_write(folder / name, content)
     return [folder / name for name in files]

@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib")
 from astropy.table import Table
 
 from lensproc.cli.validate import command
-from lensproc.errors import UsageError
+from lensproc.errors import OutputError, UsageError
 from lensproc.evaluate import output, run, scenes
 from lensproc.evaluate.sizes import Sizes
 from lensproc.evaluate.subjects import BASELINES, System, systems_for
@@ -106,6 +106,12 @@ def test_the_baselines_stand_beside_a_stage_once():
 def test_a_wrong_option_is_refused_before_anything_is_simulated():
     with pytest.raises(UsageError, match="no option 'colour'"):
         systems_for("bicubic", {"colour": "red"}, "cpu")
+
+
+def test_a_folder_that_cannot_be_is_said_before_anything_is_simulated(tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(OutputError, match="v: folder cannot be made"):
+        CliRunner().invoke(command, ["bicubic", "-o", str(tmp_path / "taken" / "v")], catch_exceptions=False)
 
 
 def test_a_missing_simulator_is_said_clearly(monkeypatch):
