@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lensproc.cli.counting import counting
+
 if TYPE_CHECKING:
     from lensproc.evaluate.run import Validation
 
-Report = Callable[[int, int], None]
 
-
-@click.command("validate")
+@click.command("validate", epilog="Example: lensproc validate richardson-lucy --set iterations=40 --quick")
 @click.argument("stage")
 @click.option("--set", "settings", multiple=True, metavar="OPTION=VALUE", help="Set an option of the stage.")
 @click.option(
@@ -39,14 +36,11 @@ def command(
     jobs: int | None,
     device: str,
 ) -> None:
-    r"""Measure what STAGE does to known sources, beside the input itself, bicubic and Richardson-Lucy.
+    """Measure what STAGE does to known sources, beside the input itself, bicubic and Richardson-Lucy.
 
     Simulated scenes go through all of them: empty fields, lenses without a quasar, injected stars, pairs, lensed
     quasars, harmless changes of the input. The folder gets validate.html, validate.json, and a table (ECSV) and a
     plot (PNG) per experiment. The same seed gives the same numbers.
-
-    \b
-    lensproc validate richardson-lucy --set iterations=40 --quick
     """
     from lensproc import __version__
     from lensproc.config import StageSpec, apply_settings
@@ -66,7 +60,7 @@ def command(
     prepare_folder(folder)
     on_gpu = resolve_device(device).type != "cpu"
     started = time.perf_counter()
-    with _progress(stage) as report:
+    with counting(f"validating {stage}", "scenes") as report:
         measured = validate(
             systems,
             seed,
@@ -97,26 +91,3 @@ def _summarise(measured: Validation, stage: str) -> None:
         click.echo(
             f"{outcome.verdict:<13}{outcome.name}: {short(value.value)}{interval}, goal {outcome.goal}"
         )
-
-
-@contextmanager
-def _progress(stage: str) -> Iterator[Report]:
-    """Progress bar on a terminal; elsewhere one line per tenth."""
-    if not sys.stderr.isatty():
-        last = 0
-
-        def line(done: int, total: int) -> None:
-            nonlocal last
-            if done * 10 // total > last:
-                last = done * 10 // total
-                click.echo(f"{done} of {total} scenes", err=True)
-
-        yield line
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(f"validating {stage}", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
