@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lensproc.cutout import PSF, Cutout, Resolved, Source
 from lensproc.nn.psf import SIGMA_PER_FWHM
@@ -14,6 +15,19 @@ STAR_SNR = 50.0
 
 GALAXY_PEAK = 50.0
 """Peak of the smooth galaxy in every other blank [σ]: some stages see noise differently beside light."""
+
+
+def unit_noise(rng: np.random.Generator, size: int, lag: float) -> NDArray[np.float64]:
+    """Noise of 1σ per pixel, shape (size, size), with a correlation of neighbouring pixels of `lag`, 0 to 0.7."""
+    from scipy.ndimage import correlate1d
+
+    noise = rng.normal(size=(size + 2, size + 2))
+    if lag > 0:
+        # (a, 1, a) along each axis has a lag-1 correlation of 2a / (1 + 2a²)
+        side = (1.0 - math.sqrt(max(1.0 - 2.0 * lag**2, 0.0))) / (2.0 * lag)
+        weights = np.array([side, 1.0, side]) / math.sqrt(1.0 + 2.0 * side**2)
+        noise = correlate1d(correlate1d(noise, weights, axis=0), weights, axis=1)
+    return np.asarray(noise[1:-1, 1:-1])
 
 
 def make_blank(rng: np.random.Generator, size: int, fwhm: float, lag: float, *, galaxy: bool) -> Cutout:
@@ -33,15 +47,8 @@ def make_blank(rng: np.random.Generator, size: int, fwhm: float, lag: float, *, 
         Whether there is one.
     """
     from astropy.io.fits import Header
-    from scipy.ndimage import correlate1d
 
-    noise = rng.normal(size=(size + 2, size + 2))
-    if lag > 0:
-        # (a, 1, a) along each axis has a lag-1 correlation of 2a / (1 + 2a²)
-        side = (1.0 - math.sqrt(max(1.0 - 2.0 * lag**2, 0.0))) / (2.0 * lag)
-        weights = np.array([side, 1.0, side]) / math.sqrt(1.0 + 2.0 * side**2)
-        noise = correlate1d(correlate1d(noise, weights, axis=0), weights, axis=1)
-    image = noise[1:-1, 1:-1]
+    image = unit_noise(rng, size, lag)
     middle = 0.5 * (size - 1)
     if galaxy:
         radius = np.hypot(np.arange(size) - middle, (np.arange(size) - middle)[:, None])

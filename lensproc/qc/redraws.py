@@ -31,7 +31,7 @@ SIGNIFICANT_SCALE = 3.0
 
 POOL = 2.0
 """σ of the Gaussian over which the finder's scatter is pooled [FWHM of the output]: some fifty beams of eight
-draws each, so that the pooled scatter is good to about 4 %. A single pixel's, from eight draws, is good to 27 %."""
+draws each, so that the pooled scatter is good to about 4 %; that of one pixel is good to 27 %."""
 
 B3 = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16.0
 
@@ -139,8 +139,8 @@ def redrawn(pair: Pair, number: int = DRAWS) -> list[Cutout]:
     return copies
 
 
-def brightness(pair: Pair, enhanced: Cutout) -> Array:
-    """Enhanced copy of the input as `Pair.y`: surface brightness per input pixel, in units of the noise level.
+def brightness(pair: Pair, enhanced: NDArray[np.float32]) -> Array:
+    """Pixels of an enhanced copy of the input as `Pair.y`: surface brightness per input pixel, in units of the noise level.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def brightness(pair: Pair, enhanced: Cutout) -> Array:
     if enhanced.shape != pair.y.shape:
         raise ValueError(f"a redrawn input came out as {enhanced.shape}, the input itself as {pair.y.shape}")
     per_pixel = pair.scale**2 if pair.cutout.amplitude.value != "surface brightness" else 1
-    image = (enhanced.data.astype(np.float64) * per_pixel - pair.noise.sky) / pair.noise.level
+    image = (enhanced.astype(np.float64) * per_pixel - pair.noise.sky) / pair.noise.level
     return np.where(np.isfinite(image), image, pair.y)
 
 

@@ -1,4 +1,4 @@
-"""The eight flips and quarter turns of an image: does an enhancer care how the sky is oriented on the detector?"""
+"""The eight flips and quarter turns of an image: an enhancer should not care how the sky lies on the detector."""
 
 from __future__ import annotations
 
