@@ -129,9 +129,14 @@ def width_card(header: Header, scale: float | None) -> Resolved[PSF]:
     """Take the width that a card gives: in pixels where its comment says so, else in arcsec."""
     for key in WIDTH_CARDS:
         width = number(header, key)
-        if width is None or not width > 0:
+        if width is None or width < 0:
             continue
         comment = str(header.comments[key]).lower()
+        if width == 0 and key == "PSF_FWHM" and "pix" in comment:
+            # an output of a full deconvolution: its stars can be measured, the other cards are of its input
+            return UNKNOWN
+        if width == 0:
+            continue
         if "pix" in comment:
             return Resolved(PSF(width), f"header {key}")
         if scale is not None:

@@ -227,3 +227,10 @@ def test_a_header_position_beats_the_peak(tmp_path: Path) -> None:
 def test_a_width_that_is_none_is_wrong_usage(tmp_path: Path, option: str) -> None:
     with pytest.raises(UsageError, match=f"--psf {option}"):
         read(single(tmp_path / "a.fits"), ReadOptions(psf=option))
+
+
+def test_the_seeing_of_the_input_is_not_taken_for_a_deconvolved_output(tmp_path: Path) -> None:
+    path = single(tmp_path / "a.fits", SEEING=0.7)
+    assert read(path)[0].psf.source == "header SEEING"
+    fits.setval(path, "PSF_FWHM", value=0.0, comment="[pix] width of the PSF of this image")
+    assert "SEEING" not in read(path)[0].psf.source
