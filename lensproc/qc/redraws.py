@@ -140,7 +140,7 @@ def redrawn(pair: Pair, number: int = DRAWS) -> list[Cutout]:
 
 
 def brightness(pair: Pair, enhanced: NDArray[np.float32]) -> Array:
-    """Pixels of an enhanced copy of the input as `Pair.y`: surface brightness per input pixel, in units of the noise level.
+    """Pixels of an enhanced copy as `Pair.y`: surface brightness per input pixel, in units of the noise level.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 The errors come from the stage itself, or from how its image scatters under other noise and other orientations.
 Both know nothing of a bias, so they are multiplied by a factor measured on scenes with a known truth, one for each
-group of pixels (split conformal prediction; Vovk, Gammerman & Shafer 2005; Angelopoulos & Bates 2023, FnTML 16, 494).
+group of pixels (split conformal prediction; Vovk et al. 2005; Angelopoulos & Bates 2023, FnTML 16, 494).
 """
 
 from __future__ import annotations
