@@ -60,7 +60,7 @@ def command(
     prepare_folder(folder)
     on_gpu = resolve_device(device).type != "cpu"
     started = time.perf_counter()
-    with counting(f"validating {stage}", "scenes") as report:
+    with counting(f"validating {stage}", "images") as report:
         measured = validate(
             systems,
             seed,

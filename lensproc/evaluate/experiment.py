@@ -45,6 +45,8 @@ class Experiment:
         Trials of all systems to the table that is written; may be empty.
     chunk : int
         Scenes per task.
+    images : callable
+        Images that a system gets per scene, for given sizes: the progress counts them.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Experiment:
     measure: Callable[[Subject, int, Sequence[int], Sizes], Sequence[Trial]]
     tabulate: Callable[[Sequence[Any]], Table]
     chunk: int = 10
+    images: Callable[[Sizes], int] = lambda sizes: 1
 
 
 @dataclass(frozen=True)

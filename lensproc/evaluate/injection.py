@@ -228,4 +228,5 @@ EXPERIMENT = Experiment(
     measure=measure,
     tabulate=tabulate,
     chunk=2,
+    images=lambda sizes: 1 + len(PLACES) * len(sizes.snrs),
 )

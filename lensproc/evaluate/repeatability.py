@@ -146,4 +146,5 @@ EXPERIMENT = Experiment(
     measure=measure,
     tabulate=tabulate,
     chunk=4,
+    images=lambda sizes: 2,
 )

@@ -105,7 +105,7 @@ def validate(
     jobs : int
         Processes; `Subject` needs 1.
     progress : callable, optional
-        Called with the number of scenes done and their total.
+        Called with the number of images of each system that are done, and their total.
     experiments : sequence of Experiment
         What is measured.
 
@@ -120,11 +120,12 @@ def validate(
 
     require_simulator()
     tasks = _tasks(tuple(systems), seed, sizes, experiments)
-    total = sum(len(task.indices) for task in tasks)
+    images = {experiment.name: experiment.images(sizes) for experiment in experiments}
+    total = sum(len(task.indices) * images[task.experiment] for task in tasks)
     done, parts = 0, {}
     for task, trials in run_tasks(measure_task, tasks, jobs):
         parts[task.order] = (task.experiment, trials)
-        done += len(task.indices)
+        done += len(task.indices) * images[task.experiment]
         if progress is not None:
             progress(done, total)
     names = tuple(system.name for system in systems)

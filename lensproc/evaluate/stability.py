@@ -219,4 +219,5 @@ EXPERIMENT = Experiment(
     measure=measure,
     tabulate=tabulate,
     chunk=1,
+    images=lambda sizes: 3 + 2 * len(VARIATIONS),
 )
