@@ -3,7 +3,7 @@
 The scatter of all that an enhancer makes is no threshold: peaks that were kept stand out of sky that was
 smoothed, and a source that was invented raises the scatter it is held against. Here only the *troughs* count, on
 pixels where the input shows no light: an enhancer that draws peaks into the sky does not raise its own threshold.
-Where noise has another shape above than below (an image kept positive), the threshold is too low and more candidates
+Where noise has another shape above than below (an image kept positive), it is too low and more candidates
 come up; the forced fit on the input's pixels decides on each.
 """
 
