@@ -214,7 +214,7 @@ GOALS = (
     _within("flux bias at SNR 5 [%]", 5.0, _flux_bias(5.0)),
     _at_most("astrometric bias at SNR 20 [px]", 0.02, _bias),
     _at_most("added astrometric scatter per axis at SNR 20 [px]", 0.1, _scatter),
-    _at_most("equal pair of SNR 100 resolved half the time at [FWHM]", 0.65, _half),
+    _at_most("equal pair of SNR 100 (white noise) resolved half the time at [FWHM]", 0.65, _half),
     _at_most("false splits of single stars", 0.005, _splits),
     _at_most("false sources in 3,000 blanks, adjudicated", 0.0, _blanks),
     _at_most("POINTs in 1,000 lenses without a quasar", 10.0, _column("control", "points_rate", "lenses")),

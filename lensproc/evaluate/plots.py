@@ -185,7 +185,7 @@ def _quasars(table: Table, systems: Sequence[str]) -> Any:
         table,
         systems,
         (
-            ("completeness", "completeness, SNR 5 to 100", 0.92),
+            ("completeness", "completeness, SNR ≥ 5", 0.92),
             ("invented", "invented fraction", 0.01),
             ("offset", "rms offset [px], SNR 20 to 50", 0.08),
             ("chi2", "forward χ²", 1.0),

@@ -39,8 +39,6 @@ class Scene:
         What a survey would deliver: pixels with noise, variance, PSF image, lens centre.
     x, y : ndarray, shape (n,)
         Zero-based places of the point sources [px].
-    snr : ndarray, shape (n,)
-        Signal-to-noise ratio of a fit of the PSF to each.
     spread : PointSpread
         Its PSF, to be put anywhere.
     """
@@ -49,7 +47,6 @@ class Scene:
     cutout: Cutout
     x: Array
     y: Array
-    snr: Array
     spread: PointSpread
 
     @property
@@ -96,10 +93,9 @@ def scene(recipe: str, seed: int, index: int) -> Scene:
     sim = simulate(recipe_of(recipe), seed, SPLIT, index)
     places = [sim.exposure.frame.pixel(point.x, point.y) for point in sim.scene.points]
     x, y = (np.array([place[axis] for place in places], np.float64) for axis in (0, 1))
-    snr = np.array([point.snr for point in sim.scene.points], np.float64)
     cutout = cutout_of(sim, sim.exposure)
     assert cutout.psf.value is not None
-    return Scene(sim, cutout, x, y, snr, PointSpread(cutout.psf.value))
+    return Scene(sim, cutout, x, y, PointSpread(cutout.psf.value))
 
 
 def cutout_of(sim: Simulated, exposure: Exposure) -> Cutout:
