@@ -164,8 +164,9 @@ EXPERIMENT = Experiment(
     title="Pairs of stars",
     caption=(
         "Two stars on the sky at known separations, and single stars; SNR as for white noise, about 2.2 times "
-        "that of a forced fit on this correlated noise. Resolved: a candidate within half an FWHM of each. False splits: two candidates within one FWHM of a single star (separation 0). Supported: "
-        "two PSFs beat one on the input by Δχ² > 25."
+        "that of a forced fit on this correlated noise. Resolved: a candidate within half an FWHM of each. False "
+        "splits: two candidates within one FWHM of a single star (separation 0). Supported: two PSFs beat one on "
+        "the input by Δχ² > 25."
     ),
     indices=indices,
     measure=measure,
