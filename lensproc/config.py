@@ -12,7 +12,7 @@ from typing import Any
 from lensproc.errors import UsageError
 
 DEFAULT_RECIPE = "lanczos"
-CHECKS = ("none", "quick")
+CHECKS = ("none", "quick", "full")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lensproc.engine.full_checking import check_cutout
 from lensproc.engine.inputs import describe_read_options
 from lensproc.engine.third_party_checks import add_findings, collect_checks
 from lensproc.enhanced import Activity, Enhanced, Value
@@ -81,21 +82,15 @@ class Checker:
 
         Notes
         -----
-        Checks must never cost a result: where one raises, QASTAT is UNKNOWN and the row says why.
+        Checks must never cost a result: where one raises, QASTAT is UNKNOWN and the row says why; where only what
+        the full checks add fails, the quick ones stay.
         """
         from lensproc import __version__
-        from lensproc.qc.quick import quick_checks
 
         clock, started = time.perf_counter(), timestamp()
-        failure = ""
+        failure = reason = basis = ""
         try:
-            checked = quick_checks(enhanced, self.calibration)
-            enhanced = replace(
-                enhanced,
-                qa={**enhanced.qa, **checked.qa},
-                sources=checked.sources,
-                planes={**enhanced.planes, **checked.planes},
-            )
+            enhanced, basis, reason = check_cutout(self.pipeline, enhanced, self.calibration)
         except (LensprocError, ArithmeticError, ValueError, IndexError, TypeError) as error:
             failure = f"{type(error).__name__}: {error}"
             enhanced = replace(enhanced, qa={"QASTAT": Value("UNKNOWN", description="the checks failed")})
@@ -112,6 +107,7 @@ class Checker:
                     "calibrated_in_memory": self.calibrated_here,
                     "output_psf": enhanced.output_psf,
                     "registered": self.registered.describe(),
+                    "uncertainty": basis,
                 }
             ),
             insha=pixels_sha256(enhanced.image.data),
@@ -119,7 +115,7 @@ class Checker:
             elapsed=0.0 if durations_are_zero() else time.perf_counter() - clock,
             versions=software_versions(),
             status="FAILED" if failure else "OK",
-            message="; ".join(filter(None, (failure, *troubles))),
+            message="; ".join(filter(None, (failure, reason, *troubles))),
         )
         return replace(enhanced, activities=(*enhanced.activities, activity))
 
@@ -130,7 +126,7 @@ def _latest_run(activities: tuple[Activity, ...]) -> tuple[Activity, ...]:
 
 
 def calibration_for(pipeline: Pipeline) -> tuple[Calibration | None, bool]:
-    """Find the calibration of a chain, or measure it on blanks.
+    """Find the calibration of a chain, or measure it on blanks, and on scenes where the checks are full.
 
     Returns
     -------
@@ -140,8 +136,9 @@ def calibration_for(pipeline: Pipeline) -> tuple[Calibration | None, bool]:
         True where it was measured now.
     """
     from lensproc.contract.datafiles import verified_path
-    from lensproc.engine.enhancer import enhancer_of
+    from lensproc.engine.enhancer import enhancer_of, results_of
     from lensproc.qc.calibration import Calibration, measure_calibration
+    from lensproc.qc.error_calibration import measure_conformal
 
     enhancing = [link for link in pipeline.links if link.manifest.kind == "enhance"]
     if not enhancing:
@@ -152,4 +149,7 @@ def calibration_for(pipeline: Pipeline) -> tuple[Calibration | None, bool]:
         shipped = Calibration.find(text, link.options)
         if shipped is not None:
             return shipped, False
-    return measure_calibration(enhancer_of(pipeline)), True
+    measured = measure_calibration(enhancer_of(pipeline))
+    if pipeline.config.checks == "full":
+        measured = replace(measured, conformal=measure_conformal(results_of(pipeline)))
+    return measured, True

@@ -8,6 +8,7 @@ from lensproc.config import StageSpec
 from lensproc.cutout import Cutout
 from lensproc.engine.pipeline import Pipeline, PipelineConfig
 from lensproc.engine.working import Working
+from lensproc.enhanced import Enhanced
 
 Enhancer = Callable[[Sequence[Cutout]], list[Cutout]]
 
@@ -21,6 +22,23 @@ def enhancer_of(pipeline: Pipeline) -> Enhancer:
 
     def enhance(cutouts: Sequence[Cutout]) -> list[Cutout]:
         return [_image_of(work) for work in pipeline.apply([[cutout] for cutout in cutouts])]
+
+    return enhance
+
+
+def results_of(pipeline: Pipeline) -> Callable[[Sequence[Cutout]], list[Enhanced]]:
+    """Return a pipeline as a function from cutouts to results without checks, in the same order.
+
+    The function raises the first error.
+    """
+
+    def enhance(cutouts: Sequence[Cutout]) -> list[Enhanced]:
+        results = []
+        for work in pipeline.apply([[cutout] for cutout in cutouts]):
+            if work.error is not None:
+                raise work.error
+            results.append(work.finish(""))
+        return results
 
     return enhance
 

@@ -42,7 +42,7 @@ class PipelineConfig:
     read : ReadOptions
         What the user said of the files.
     checks : str
-        ``none`` or ``quick``.
+        ``none``, ``quick``, or ``full``, which runs 15 changed copies of each cutout too.
     dtype : str
         ``float32``, or ``bfloat16`` where every stage allows it (0.3 to 1 % error: not for measuring).
     device : str
@@ -79,7 +79,7 @@ class Pipeline:
     read : ReadOptions, optional
         What the files do not say of themselves.
     checks : str
-        ``quick`` or ``none``.
+        ``quick``, ``full`` or ``none``.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 

@@ -22,6 +22,8 @@ from lensproc.cutout import Cutout
 from lensproc.errors import UsageError
 from lensproc.nn.psf import fwhm_of
 from lensproc.qc.blanks import STAR_SNR, flux_of_unit_snr, make_blank, with_star
+from lensproc.qc.conformal import Conformal
+from lensproc.qc.domain import Domain
 from lensproc.qc.light import subtract_light
 from lensproc.qc.sources import border_of, finder_fwhm, finder_kernel
 
@@ -70,11 +72,17 @@ class Calibration:
         On a grid of FWHM and noise correlation.
     blanks : int
         Blanks per level.
+    conformal : Conformal or None
+        Factors of the pixels' errors; None where they were not measured, or the output has no truth in pixels.
+    domain : Domain or None
+        Statistics of the images that a trained stage knows; None for a stage without training.
     """
 
     options_sha256: str
     levels: tuple[BlankLevel, ...]
     blanks: int
+    conformal: Conformal | None = None
+    domain: Domain | None = None
 
     def level_at(self, fwhm: float, lag1: float) -> BlankLevel:
         """Level for an input, interpolated between those measured; the nearest one outside them.
@@ -111,7 +119,17 @@ class Calibration:
     def from_json(cls, record: Mapping[str, Any]) -> Calibration:
         """Rebuild a calibration from `to_json`."""
         levels = tuple(BlankLevel(**level) for level in record["levels"])
-        return cls(record["options_sha256"], levels, record["blanks"])
+        conformal, domain = record.get("conformal"), record.get("domain")
+        if domain is not None:
+            rows = tuple(tuple(row) for row in domain["covariance"])
+            domain = Domain(**{**domain, "mean": tuple(domain["mean"]), "covariance": rows})
+        return cls(
+            record["options_sha256"],
+            levels,
+            record["blanks"],
+            None if conformal is None else Conformal(**conformal),
+            domain,
+        )
 
     @classmethod
     def find(cls, text: str, options: Mapping[str, Any]) -> Calibration | None:

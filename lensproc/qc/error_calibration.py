@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from lensproc.cutout import Cutout
 from lensproc.enhanced import Enhanced
 from lensproc.qc.calibration_scenes import CalibrationScene, make_scene
+from lensproc.qc.conformal import Basis, Conformal, conformal_factor
 from lensproc.qc.copies import enhance_copies
 from lensproc.qc.groups import GROUPS, pixel_groups
 from lensproc.qc.pair import Pair, side_by_side
-from lensproc.qc.uncertainty import Basis, Conformal, conformal_factor, scatter_error
+from lensproc.qc.uncertainty import scatter_error
 
 Array = NDArray[np.float64]
 Results = Callable[[Sequence[Cutout]], Sequence[Enhanced]]

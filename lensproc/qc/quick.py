@@ -12,8 +12,10 @@ from lensproc.enhanced import Enhanced, Plane, Rows, Value
 from lensproc.qc import fidelity
 from lensproc.qc.calibration import Calibration
 from lensproc.qc.catalog import Catalog, catalogue
+from lensproc.qc.domain import domain_findings
 from lensproc.qc.keywords import value_of
 from lensproc.qc.pair import Pair, side_by_side
+from lensproc.qc.redraws import FinderNoise
 from lensproc.qc.table import empty_rows, rows_of
 from lensproc.qc.verdict import UNMEASURED, Finding, overall
 
@@ -62,6 +64,28 @@ def quick_checks(enhanced: Enhanced, calibration: Calibration | None) -> Checked
     pair = side_by_side(enhanced)
     if pair is None:
         return _without_noise(enhanced)
+    return check_pair(pair, calibration)
+
+
+def check_pair(
+    pair: Pair,
+    calibration: Calibration | None,
+    redrawn: FinderNoise | None = None,
+    more: Mapping[str, Finding] | None = None,
+) -> Checked:
+    """Check an input and an output that stand side by side.
+
+    Parameters
+    ----------
+    pair : Pair
+        Input and output.
+    calibration : Calibration or None
+        Of the chain.
+    redrawn : FinderNoise, optional
+        Noise of the finder from redraws, instead of the calibration's.
+    more : mapping of str to Finding, optional
+        Further findings by keyword.
+    """
     findings: dict[str, Finding] = {
         "QAFIN": fidelity.non_finite(pair),
         "QANEG": fidelity.too_negative(pair),
@@ -72,7 +96,9 @@ def quick_checks(enhanced: Enhanced, calibration: Calibration | None) -> Checked
     }
     findings["QACHIP"], chance = fidelity.residual_peak(pair)
     findings["QARHO1"] = fidelity.residual_correlation(pair)
-    found = catalogue(pair, calibration)
+    findings.update(domain_findings(pair.cutout, pair.noise, calibration.domain if calibration else None))
+    findings.update(more or {})
+    found = catalogue(pair, calibration, redrawn)
     if found is not None:
         findings.update(found.findings)
     return Checked(
@@ -98,7 +124,7 @@ def _without_noise(enhanced: Enhanced) -> Checked:
     scale = round(enhanced.scale)
     was = np.isfinite(enhanced.original.data).repeat(scale, 0).repeat(scale, 1)
     finding = fidelity.fraction_non_finite(was, enhanced.image.data)
-    names = ("QANEG", "QAFLX", "QABKG", "QASHFT", "QACHI2", "QACHIP", "QARHO1")
+    names = ("QANEG", "QAFLX", "QABKG", "QASHFT", "QACHI2", "QACHIP", "QARHO1", "QAOOD", "QARANG")
     findings = {"QAFIN": finding} | dict.fromkeys(names, UNMEASURED)
     return Checked(_keywords(findings, None, None), empty_rows())
 

@@ -33,7 +33,6 @@ LIMITS = {
     "QABKG": Limit(0.1, 0.3),
     "QARHO1": Limit(0.1, 0.2),
     "QATTA": Limit(1.0, 3.0),
-    # measured (qc.md)
     "QARANG": Limit(1e-3, 1e-2),
 }
 """Two-sided in the size of the quantity, except QARHO1, of which only an excess counts."""

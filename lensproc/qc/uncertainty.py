@@ -10,19 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lensproc.qc.conformal import Conformal
 from lensproc.qc.pair import Pair
 from lensproc.qc.verdict import UNMEASURED, Finding
 
 Array = NDArray[np.float64]
-Basis = Literal["stage", "scatter"]
-
-LEVEL = 0.9
-"""Part of the pixels that an interval is to cover."""
 
 GAUSSIAN = 1.6448536
 """Half-width of the central 90 % of a normal distribution [σ]."""
@@ -32,25 +28,6 @@ FLOOR = 0.1
 
 SMOOTHING = 0.4
 """σ of the Gaussian over which variances of eight draws are averaged [FWHM of the input]: about three beams."""
-
-
-@dataclass(frozen=True)
-class Conformal:
-    """Factors from 1σ errors to half-widths of 90 % intervals.
-
-    Parameters
-    ----------
-    basis : str
-        What they multiply: ``stage`` (its own uncertainty) or ``scatter`` (under redraws and symmetries).
-    factors : mapping of str to float
-        By group of pixels; one that the scenes did not hold is left out.
-    scenes : int
-        Scenes they were measured on.
-    """
-
-    basis: Basis
-    factors: Mapping[str, float]
-    scenes: int
 
 
 def scatter_error(pair: Pair, redraws: Sequence[Array], symmetry: Array) -> Array:
@@ -116,20 +93,6 @@ def width_finding(pair: Pair, half_width: Array) -> Finding:
     blocks = half_width.reshape(ny, pair.scale, nx, pair.scale).mean((1, 3)) / pair.noise.sigma
     known = blocks[pair.clean & np.isfinite(blocks)]
     return Finding(float(np.median(known))) if known.size else UNMEASURED
-
-
-def conformal_factor(scores: Array) -> float:
-    """Factor that covers 90 %: the ⌈0.9 (n + 1)⌉-th smallest of n scores |y - truth| / σ.
-
-    Raises
-    ------
-    ValueError
-        Where there are fewer than nine.
-    """
-    rank = math.ceil(LEVEL * (scores.size + 1))
-    if rank > scores.size:
-        raise ValueError(f"{scores.size} scores are too few for an interval of {LEVEL:.0%}")
-    return float(np.partition(scores, rank - 1)[rank - 1])
 
 
 @dataclass(frozen=True)

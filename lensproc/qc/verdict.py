@@ -81,6 +81,13 @@ def judge_chance(chance: float) -> State:
     return "PASS" if chance > at.CHIP_PASSES else "WARN"
 
 
+def judge_domain(chance: float) -> State:
+    """Judge QAOOD by the chance that an image of the training data is as unlike them."""
+    if chance < at.DOMAIN_FAILS:
+        return "FAIL"
+    return "PASS" if chance > at.DOMAIN_PASSES else "WARN"
+
+
 def verdict_of_new(
     snr_forced: float,
     flux_in: float,
