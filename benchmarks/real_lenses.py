@@ -34,7 +34,7 @@ COLOURS = {
 NUMBERED = 4
 """Sources with a number in the picture: those of the highest forced SNR."""
 COLUMNS = ("id", "x", "y", "snr_in", "snr_out", "snr_forced", "dchi2_pair", "flux_in", "flux_out", "flux_err")
-KEYS = ("QASTAT", "QAFLX", "QASHFT", "QACHI2", "QACHIP", "QARHO1", "QANLOST", "QANNEW", "QANHAL")
+KEYS = ("QASTAT", "QAFLX", "QASHFT", "QACHI2", "QACHIP", "QARHO1", "QADMAG", "QANLOST", "QANNEW", "QANHAL")
 
 
 @dataclass(frozen=True)
