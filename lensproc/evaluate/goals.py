@@ -80,7 +80,7 @@ def judge_goals(tables: Tables, systems: Sequence[str]) -> tuple[Outcome, ...]:
 
 def judge(measured: Measured, least: float, most: float) -> Verdict:
     """Say whether a value lies in a range, and whether its whole interval agrees."""
-    if not math.isfinite(measured.value):
+    if math.isnan(measured.value):
         return "not measured"
     low, high = measured.low, measured.high
     if least <= measured.value <= most:
@@ -152,6 +152,7 @@ def _scatter(tables: Tables, system: str) -> Measured:
 
 
 def _half(tables: Tables, system: str) -> Measured:
+    """Separation at which half is resolved; infinite where not even the widest pairs are."""
     rows = [
         row
         for row in _rows(tables["pairs"], system)
@@ -164,7 +165,7 @@ def _half(tables: Tables, system: str) -> Measured:
         for name in ("resolved", "resolved_high", "resolved_low")
     ]
     value, low, high = (math.inf if found is None else found for found in curves)
-    return Measured(value if math.isfinite(value) else math.nan, low, high, sum(int(r["n"]) for r in rows))
+    return Measured(value, low, high, sum(int(r["n"]) for r in rows))
 
 
 def _splits(tables: Tables, system: str) -> Measured:

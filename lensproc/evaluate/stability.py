@@ -107,7 +107,7 @@ def _one(subject: Subject, made: Scene, star: Star, noise: Noise) -> list[Steadi
                 variation.kind,
                 float(np.sqrt((known**2).mean())) if known.size else math.nan,
                 *_compared(changed, answer),
-                _missing(before, base, defect, variation),
+                _missing(undone[0], base, defect, variation),
                 _new_sources(subject, before, base, made, defect) if variation.local else 0,
             )
         )
@@ -157,8 +157,8 @@ def _used(made: Scene, scale: int, defect: tuple[int, int], variation: Variation
     return used.repeat(scale, 0).repeat(scale, 1)
 
 
-def _missing(enhanced: Enhanced, base: Enhanced, defect: tuple[int, int], variation: Variation) -> int:
-    lost = ~np.isfinite(enhanced.image.data)
+def _missing(undone: Array, base: Enhanced, defect: tuple[int, int], variation: Variation) -> int:
+    lost = ~np.isfinite(undone) & np.isfinite(base.image.data)
     if variation.kind == "NaN":
         scale, (x, y) = round(base.scale), defect
         rows = slice((y - BLOCK) * scale, (y + BLOCK + 1) * scale)

@@ -66,3 +66,14 @@ def stater(factor: float) -> Subject:
         return [Enhanced(c, c, 1.0, uncertainty=factor * np.sqrt(c.variance)) for c in cutouts]
 
     return Subject("stater", enhance, raw().calibration)
+
+
+def spreader() -> Subject:
+    """Loses whole rows where a pixel is missing."""
+
+    def spread(cutout: Cutout) -> np.ndarray:
+        data = cutout.data.copy()
+        data[np.isnan(data).any(1)] = np.nan
+        return data
+
+    return subject("spreader", spread)

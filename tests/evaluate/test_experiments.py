@@ -130,6 +130,12 @@ def test_stability_of_an_enhancer_that_depends_on_the_orientation():
     assert row_of(moved, variation="flux × 3")["change"] < 1e-4
 
 
+def test_missing_pixels_that_spread_are_counted():
+    table = stability.tabulate(stability.measure(enhancers.spreader(), 5, [0], SIZES))
+    assert row_of(table, kind="NaN")["missing"] == 3 * 64 - 9
+    assert table["missing"].sum() == 3 * 64 - 9
+
+
 def test_noise_does_not_repeat_and_light_does():
     table = repeatability.tabulate(repeatability.measure(enhancers.raw(), 5, range(2), SIZES))
     low, high = table[table["frequency"] < 0.05], table[table["frequency"] > 0.35]

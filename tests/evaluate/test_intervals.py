@@ -41,6 +41,7 @@ def test_nothing_measured_is_not_a_number():
         (Measured(1.2, 0.9, 1.4, 9), "not met?"),
         (Measured(1.2, 1.1, 1.4, 9), "not met"),
         (UNKNOWN, "not measured"),
+        (Measured(float("inf"), 1.2, float("inf"), 9), "not met"),
         (Measured(0.5, float("nan"), float("nan"), 3), "met?"),
     ],
 )
