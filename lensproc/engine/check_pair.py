@@ -139,6 +139,8 @@ def check_pair(
             "amplitude": f"{kept} [{kept_from}]",
             "threshold": how,
         }
+        if made is not None and made.primary.get("LPINSHA") != cutout.source.sha256:
+            basis["input"] = "not the file that the output was made from: another SHA-256 is recorded"
         results.append(CheckedPair(enhanced, f"{Path(output).name} [{image.source.hdu}]", basis, troubles))
     return results
 

@@ -59,12 +59,22 @@ def test_an_output_of_lensproc_gets_the_values_that_its_run_wrote(original, tmp_
     header = fits.getheader(output)
     assert record["basis"]["threshold"] == "blanks through the recorded stages"
     for name, value in values(record).items():
-        if isinstance(value, str):
+        if value is None or isinstance(value, str):
             assert value == header[name]
         else:
             assert value == pytest.approx(header[name], rel=1e-3, abs=1e-4), name
+    assert "input" not in record["basis"]
     table = fits.getdata(output, "SOURCES")
     assert [row["verdict"] for row in record["sources"]] == [str(v) for v in table["verdict"]]
+
+
+def test_an_output_that_was_made_from_another_file_says_so(original, tmp_path):
+    run = ["run", str(original), "-o", str(tmp_path / "out"), "--stages", "bicubic", "--checks", "none"]
+    assert CliRunner().invoke(cli, [*run, "--jobs", "1"]).exit_code == 0
+    other = write_cutout(tmp_path / "other.fits", seed=1)
+    (record,) = records(other, tmp_path / "out" / "lens_enhanced.fits")
+    assert record["basis"]["input"].startswith("not the file that the output was made from")
+    assert record["basis"]["output PSF"] == "same [declared by the recorded stages]"
 
 
 def test_a_faithful_output_of_another_program_passes(original, tmp_path):
