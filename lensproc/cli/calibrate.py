@@ -21,11 +21,25 @@ from lensproc.errors import OutputError, UsageError
 @click.option(
     "--size", type=click.IntRange(min=40), default=64, show_default=True, help="Side of a blank [px]."
 )
+@click.option(
+    "--scenes",
+    type=click.IntRange(min=0),
+    default=32,
+    show_default=True,
+    help="Scenes with known truth for the pixels' errors; 16 passes each. 0: none.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the noise.")
 def command(
-    stage: str, settings: tuple[str, ...], output: str | None, device: str, blanks: int, size: int, seed: int
+    stage: str,
+    settings: tuple[str, ...],
+    output: str | None,
+    device: str,
+    blanks: int,
+    size: int,
+    scenes: int,
+    seed: int,
 ) -> None:
-    """Measure the noise gain, the blank maximum and the star width of STAGE with its options.
+    """Measure the noise gain, the blank maximum, the star width and the errors of STAGE with its options.
 
     A file that exists keeps what it holds for other options. Ship it beside the stage's weights and name it, with
     its SHA-256, as the manifest's `calibration`; without one a run measures a small one for itself.
@@ -41,7 +55,17 @@ def command(
         raise UsageError(f"stage {stage} takes {manifest.n_bands} bands; blanks have one")
     options = manifest.resolve_options(apply_settings([StageSpec(stage)], full)[0].options)
     path = Path(output or f"{stage.replace(':', '-')}.calibration.json")
-    text, images = calibration_text(path, stage, options, device=device, blanks=blanks, size=size, seed=seed)
+    text, images = calibration_text(
+        path,
+        stage,
+        options,
+        device=device,
+        blanks=blanks,
+        size=size,
+        scenes=scenes,
+        seed=seed,
+        trained=manifest.training is not None,
+    )
 
     from lensproc.fits.atomic import atomic_write
 
@@ -59,7 +83,9 @@ def calibration_text(
     device: str,
     blanks: int,
     size: int,
+    scenes: int,
     seed: int,
+    trained: bool,
 ) -> tuple[str, int]:
     """Measure, and join with what a file holds for other options.
 
@@ -70,8 +96,17 @@ def calibration_text(
     images : int
         Number of images that were enhanced.
     """
-    from lensproc.engine.enhancer import make_enhancer
+    from dataclasses import replace
+
+    import numpy as np
+
+    from lensproc.config import StageSpec
+    from lensproc.engine.enhancer import enhancer_of, results_of
+    from lensproc.engine.pipeline import Pipeline, PipelineConfig
     from lensproc.qc.calibration import calibrations_to_text, measure_calibration, read_calibrations
+    from lensproc.qc.calibration_scenes import make_scene
+    from lensproc.qc.domain import measure_domain
+    from lensproc.qc.error_calibration import measure_conformal
 
     try:
         known = read_calibrations(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -83,8 +118,9 @@ def calibration_text(
         nonlocal done
         done += images
 
+    pipeline = Pipeline(PipelineConfig((StageSpec(stage, options),), checks="none", device=device))
     measured = measure_calibration(
-        make_enhancer([(stage, options)], device=device),
+        enhancer_of(pipeline),
         options=options,
         fwhms=(1.5, 2.0, 3.0, 4.5, 7.0),
         lags=(0.0, 0.25, 0.5),
@@ -93,5 +129,14 @@ def calibration_text(
         seed=seed,
         progress=count,
     )
+    if scenes:
+        conformal = measure_conformal(
+            results_of(pipeline), scenes=scenes, size=size, seed=seed, progress=count
+        )
+        measured = replace(measured, conformal=conformal)
+    if trained and scenes:
+        rng = np.random.default_rng([seed, 2])
+        known_images = [make_scene(rng, size).cutout for _ in range(max(scenes, 64))]
+        measured = replace(measured, domain=measure_domain(known_images))
     known[measured.options_sha256] = measured
     return calibrations_to_text(stage, known), done
