@@ -68,8 +68,8 @@ STARLET = Manifest(
     citation="Michalewicz et al. 2023, JOSS 8, 5340; Starck & Murtagh 1994, A&A 288, 342",
     options=(
         _scale(2, 1, 2),
-        Option("iterations", "int", 200, "steps of the solver", 1, 2000),
-        Option("threshold", "float", 3.0, "significance of a starlet coefficient [sigma]", 0.0, 10.0),
+        Option("iterations", "int", 150, "steps of the solver", 1, 2000),
+        Option("threshold", "float", 4.0, "significance of a starlet coefficient [sigma]", 0.0, 10.0),
     ),
     scale=(1, 2),
     normalisation="noise",

@@ -25,6 +25,8 @@ class Grid:
         Output pixels per input pixel, s; B takes means over s × s pixels.
     transfer : torch.Tensor, shape (N, 1, size[0], size[1] // 2 + 1), complex
         Fourier transform of the convolution in B, per item.
+    envelope : torch.Tensor, shape of `transfer`
+        The same of the absolute values of the kernels.
     target : torch.Tensor, shape of `transfer`
         Fourier transform of what takes the sky to the output's PSF.
     """
@@ -34,6 +36,7 @@ class Grid:
     offset: int
     scale: int
     transfer: torch.Tensor
+    envelope: torch.Tensor
     target: torch.Tensor
 
     @classmethod
@@ -61,7 +64,15 @@ class Grid:
             transformed: torch.Tensor = torch.fft.rfft2(placed.roll((-(side // 2), -(side // 2)), (-2, -1)))
             return transformed[:, None]
 
-        return cls(shape, (rows, columns), offset, scale, transform(kernels), transform(targets))
+        return cls(
+            shape,
+            (rows, columns),
+            offset,
+            scale,
+            transform(kernels),
+            transform(kernels.abs()),
+            transform(targets),
+        )
 
     @property
     def frame(self) -> tuple[slice, slice]:
@@ -90,8 +101,15 @@ class Grid:
 
     def back(self, residual: torch.Tensor) -> torch.Tensor:
         """Bᵀ r: the transpose of `predict`."""
-        placed = F.pad(self._repeat(residual) / self.scale**2, self.margins)
-        brought: torch.Tensor = torch.fft.irfft2(torch.fft.rfft2(placed) * self.transfer.conj(), s=self.size)
+        return self._spread(residual, self.transfer)
+
+    def curvature(self, weights: torch.Tensor) -> torch.Tensor:
+        """|B|ᵀ W |B| 1, a diagonal that is nowhere less than Bᵀ W B."""
+        return self._spread(weights * self.envelope[..., :1, :1].real, self.envelope).clamp_min(0.0)
+
+    def _spread(self, plane: torch.Tensor, transfer: torch.Tensor) -> torch.Tensor:
+        placed = F.pad(self._repeat(plane) / self.scale**2, self.margins)
+        brought: torch.Tensor = torch.fft.irfft2(torch.fft.rfft2(placed) * transfer.conj(), s=self.size)
         return brought
 
     def extend(self, plane: torch.Tensor) -> torch.Tensor:

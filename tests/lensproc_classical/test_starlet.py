@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from lensproc.cutout import PSF
 from lensproc.nn.forward import forward_image
@@ -11,6 +12,7 @@ from lensproc.testing.scenes import Scene, draw, single_star
 from lensproc.testing.suite import subject_of
 from lensproc_classical.starlet import kernels_of
 from lensproc_classical.starlet_grid import Grid
+from lensproc_classical.starlet_problem import steps_of
 from lensproc_classical.starlet_transform import adjoint, analyse, number_of_scales
 
 
@@ -57,15 +59,16 @@ def test_back_is_the_transpose_of_predict(scale):
 
 def test_the_output_has_the_declared_psf_and_explains_the_input():
     scene = single_star((48, 56), 25.3, 26.8)
-    image = subject_of("starlet").run([scene])[0].image[0]
+    image = subject_of("starlet", {"iterations": 200}).run([scene])[0].image[0]
     fine = draw(
         (96, 112), [(2 * 25.8 - 0.5, 2 * 27.3 - 0.5, 1.0)]
     )  # FWHM of 3 output px: half of the input's
     expected = 4.0 * 5.0e4 * fine + 5.0
-    # a star of 10,000σ has not quite come down to its final width: its peak is 4 % low
-    assert np.abs(image - expected).max() < 0.06 * expected.max()
+    # a star of 10,000σ has not quite come down to its final width: its peak is low
+    assert np.abs(image - expected).max() < 0.08 * expected.max()
     back = forward_image(image, matching_kernel(scene.psf, 0.5, 2), 2, "surface brightness")
-    assert np.abs(back - scene.data[0]).max() < 0.006 * scene.data.max()
+    # far within the 5 % of the light that the PSF is trusted to
+    assert np.abs(back - scene.data[0]).max() < 0.01 * scene.data.max()
 
 
 def test_mere_noise_gives_a_smooth_image():
@@ -96,3 +99,31 @@ def test_kernels_take_the_sky_to_the_input_and_to_half_its_width():
     added = (3.0**2 - 2.0**2) / (8 * np.log(2))  # from 2 to 3 output px of FWHM
     assert (final * y**2).sum() == pytest.approx(added, rel=0.02)
     assert towards.sum() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_bright_smooth_galaxy_gets_no_rings_where_the_psf_is_not_quite_known():
+    rng = np.random.default_rng(8)
+    y, x = np.mgrid[:64, :64]
+    radius = np.hypot(x - 31.0, (y - 32.0) / 0.8)
+    galaxy = gaussian_filter(2000.0 * np.exp(-radius / 4.0), 4.0 / 2.355)
+    data = (galaxy + rng.normal(size=galaxy.shape)).astype(np.float32)[None]
+    whole = Scene.of(data, 1.0)
+    scene = Scene(data, whole.variance, whole.bad, PSF(4.2))  # its PSF has a FWHM of 4.0
+    image = subject_of("starlet").run([scene])[0].image[0]
+    for profile in (image[64:100, 62], image[64, 62:100]):
+        smooth = profile.reshape(-1, 2).mean(axis=1)
+        assert np.all(np.diff(smooth) < 0.02 * smooth[:-1] + 1.0)  # brightness falls outwards everywhere
+
+
+@pytest.mark.parametrize("fwhm", [1.0, 1.5, 6.0])
+@pytest.mark.parametrize("scale", [1, 2])
+def test_the_steps_are_short_enough_for_every_psf(fwhm, scale):
+    psf = PSF(fwhm, gaussian_psf(fwhm))
+    towards, final = kernels_of(psf, scale, 0.5)
+    grid = Grid.around((24, 24), *(torch.from_numpy(k).double()[None] for k in (towards, final)), scale)
+    weights = torch.where(noise(1, 1, 24, 24) > 0, 1.0, 1e-3).double()
+    vector = noise(1, 1, *grid.size, seed=3)
+    for _ in range(60):  # the largest eigenvalue of D^½ Bᵀ W B D^½, D being the steps
+        root = steps_of(grid, weights).sqrt()
+        vector = root * grid.back(weights * grid.predict(root * vector / vector.norm()))
+    assert float(vector.norm()) <= 1.0
