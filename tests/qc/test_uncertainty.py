@@ -1,0 +1,44 @@
+"""Intervals calibrated on some scenes cover the truth of others; unlike images are told."""
+
+import numpy as np
+import pytest
+
+from lensproc.qc.calibration_scenes import make_scene
+from lensproc.qc.conformal import conformal_factor
+from lensproc.qc.domain import domain_findings, measure_domain
+from lensproc.qc.error_calibration import error_trial, measure_conformal
+from lensproc.qc.noise import measure_noise
+from lensproc.qc.uncertainty import coverage, half_widths
+from tests.qc.scenes import bicubic
+
+
+def results(cutouts):
+    return [bicubic(cutout) for cutout in cutouts]
+
+
+def test_the_factor_of_normal_scores_is_that_of_a_gaussian():
+    scores = np.abs(np.random.default_rng(0).normal(size=20000))
+    assert conformal_factor(scores) == pytest.approx(1.645, abs=0.03)
+
+
+def test_ninety_percent_intervals_cover_ninety_percent_of_the_sky_and_arcs_held_out():
+    conformal = measure_conformal(results, scenes=12)
+    rng, shares = np.random.default_rng(77), {"sky": [], "arc": []}
+    for _ in range(10):
+        scene = make_scene(rng, 48)
+        trial = error_trial(scene, results([scene.cutout])[0], results)
+        widths = half_widths(trial.error, trial.groups, conformal)
+        found = coverage(trial.image, trial.truth, widths, trial.groups)
+        for name, values in shares.items():
+            values.append(found[name].fraction)
+    assert all(0.88 <= np.mean(values) <= 0.92 for values in shares.values())
+
+
+def test_an_image_brighter_than_all_known_ones_is_out_of_the_domain():
+    rng = np.random.default_rng(3)
+    domain = measure_domain([make_scene(rng, 48).cutout for _ in range(40)])
+    strange = make_scene(rng, 48).cutout
+    strange = strange.replace(data=strange.data + np.where(strange.data > 10, 3e4, 0).astype(np.float32))
+    found = domain_findings(strange, measure_noise(strange), domain)
+    assert found["QAOOD"].state == "FAIL"
+    assert found["QARANG"].value > 0.0
