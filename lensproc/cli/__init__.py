@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -56,6 +57,8 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 def main() -> None:
     """Run the command line; a `LensprocError` becomes one line and exit code 1, or 2 for wrong usage."""
+    # Threads of numerical libraries that wait by spinning slow each other down several times on a busy machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         cli.main(standalone_mode=True)
     except LensprocError as error:
