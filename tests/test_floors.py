@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def modules(folder: Path) -> list[tuple[str, Path]]:
     return found
 
 
+@cache
 def imports(path: Path) -> list[tuple[int, str, str]]:
     """Line, module and imported name of every import in a file, also those inside functions."""
     found = []
