@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lensproc.cutout import Cutout
-from lensproc.fits.cards import sky_cards
 from lensproc.qc.sky import celestial_wcs
+
+if TYPE_CHECKING:
+    from astropy.io.fits import Header
+
+
+_PLACE = re.compile(
+    r"(WCSAXES|CTYPE\d|CUNIT\d|CRVAL\d|CRPIX\d|CDELT\d|CROTA\d|CD\d_\d|PC\d_\d|PC00\d00\d|PV\d_\d+|LONPOLE|LATPOLE|"
+    r"RADE(C?)SYS|EQUINOX|EPOCH) *="
+)
 
 
 def sky_center(cutout: Cutout) -> tuple[float, float] | None:
@@ -38,9 +46,7 @@ def sky_center(cutout: Cutout) -> tuple[float, float] | None:
     simple = kind[:4] in ("RA--", "DEC-") and not cutout.distortion and not kind.endswith("-SIP")
     try:
         if simple and "CPDIS1" not in header and "CPDIS2" not in header:
-            # PC001001 is PC1_1 of old; wcslib takes it, and warns each time
-            cards = re.sub(r"\bPC00(\d)00(\d)=", r"PC\1_\2   =", sky_cards(header))
-            wcs = Wcsprm(header=cards.encode())
+            wcs = Wcsprm(header=_sky_cards(header).encode("ascii"))
             wcs.set()
             position = wcs.p2s(np.array([middle]), 0)["world"][0]
             ra, dec = (float(position[axis]) for axis in (wcs.lng, wcs.lat))
@@ -49,6 +55,16 @@ def sky_center(cutout: Cutout) -> tuple[float, float] | None:
     except (WcsError, ValueError, KeyError, TypeError, IndexError):
         return None
     return (ra, dec) if np.isfinite(ra) and np.isfinite(dec) else None
+
+
+def _sky_cards(header: Header) -> str:
+    """Cards that place the sky, as they stand: astropy need not parse them.
+
+    PC001001 is PC1_1 of old; wcslib takes it, and warns each time.
+    """
+    text = header.tostring(sep="", endcard=False, padding=False)
+    lines = (text[start : start + 80] for start in range(0, len(text), 80))
+    return "".join(re.sub(r"^PC00(\d)00(\d)=", r"PC\1_\2   =", line) for line in lines if _PLACE.match(line))
 
 
 def _by_whole_wcs(cutout: Cutout, middle: tuple[float, float]) -> tuple[float, float]:

@@ -25,6 +25,10 @@ _Result = tuple[Enhanced | LensprocError, tuple[float, float] | None]
 """What the chain made of a cutout, and where its middle is on the sky."""
 
 
+WRITERS = 4
+"""Threads that write: the file system joins their waits for the disk into one."""
+
+
 @dataclass(frozen=True)
 class FileTask:
     """One input file.
@@ -121,7 +125,7 @@ class Worker:
         """
         from lensproc.engine.pipeline import WINDOW_PIXELS
 
-        with ThreadPoolExecutor(1, "reader") as reader, ThreadPoolExecutor(1, "writer") as writer:
+        with ThreadPoolExecutor(1, "reader") as reader, ThreadPoolExecutor(WRITERS, "writer") as writer:
             writing: deque[tuple[FileTask, Future[FileResult]]] = deque()
             window: list[_Opened] = []
             pixels = 0
