@@ -153,7 +153,9 @@ def apply_settings(chain: Sequence[StageSpec], settings: Iterable[str]) -> tuple
         hits = [i for i, spec in enumerate(result) if spec.id == stage]
         if not hits:
             have = ", ".join(spec.id for spec in result)
-            raise UsageError(f"--set {setting!r}: stage {stage!r} is not in the chain", remedy=f"it has: {have}")
+            raise UsageError(
+                f"--set {setting!r}: stage {stage!r} is not in the chain", remedy=f"it has: {have}"
+            )
         for i in hits:
             result[i] = StageSpec(stage, {**result[i].options, option: value})
     return tuple(result)
