@@ -5,21 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from lensproc.cli.counting import counting
 from lensproc.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from lensproc.simulate.folder import Plan
-
-Report = Callable[[int, int], None]
+    pass
 
 
 @click.command("simulate", short_help="Make simulated lenses with their truth.")
@@ -83,7 +78,7 @@ def command(
     plan = plan_for(options, number, seed, split, output, "arrays" if format_ == "arrays" else "fits")
     started = time.perf_counter()
     try:
-        with _progress(plan) as report:
+        with counting(plan.recipe.name, "images") as report:
             table = run_plan(plan, jobs or os.cpu_count() or 1, report)
     except KeyboardInterrupt:
         click.echo("Stopped. What is finished stays; the same command goes on from there.", err=True)
@@ -91,29 +86,6 @@ def command(
     seconds = time.perf_counter() - started
     click.echo(f"{len(table)} images of {plan.recipe.name} in {output} ({seconds:.1f} s)")
     click.echo(f"catalogue {catalogue_path(plan)}, split {table.meta['split_sha256'][:16]}")
-
-
-@contextmanager
-def _progress(plan: Plan) -> Iterator[Report]:
-    """Progress bar on a terminal; elsewhere one line per tenth."""
-    if not sys.stderr.isatty():
-        last = 0
-
-        def line(done: int, total: int) -> None:
-            nonlocal last
-            if done * 10 // total > last:
-                last = done * 10 // total
-                click.echo(f"{done}/{total}", err=True)
-
-        yield line
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(plan.recipe.name, total=plan.number)
-        yield lambda done, total: bar.update(task, completed=done)
 
 
 def _list_recipes() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from astropy.table import Table
 from numpy.typing import NDArray
 
 SHAPE = (40, 44)
@@ -71,3 +72,30 @@ def psf_image(size: int = 15, fwhm: float = 3.0) -> NDArray[np.float32]:
     """A Gaussian in the middle of its grid."""
     rows, columns = np.indices((size, size)) - (size - 1) / 2
     return np.exp(-4 * np.log(2) * (rows**2 + columns**2) / fwhm**2).astype(np.float32)
+
+
+def flagged(*places: tuple[int, int, int], kind: type = np.int32) -> np.ndarray:
+    """A mask with the given (y, x, value)."""
+    mask = np.zeros(SHAPE, kind)
+    for y, x, value in places:
+        mask[y, x] = value
+    return mask
+
+
+def own_output(path: Path) -> Path:
+    from lensproc.enhanced import Activity
+    from lensproc.fits.provenance import activity_rows
+
+    primary = fits.PrimaryHDU()
+    primary.header.update({"LPSCHEMA": 1, "LPVER": "0.1.0", "LPSCALE": 2.0, "MAGZERO": 1.0})
+    quality = image("DQ", flagged((3, 3, 1), (4, 4, 2)))
+    quality.header.update({"DQBIT00": "NO_DATA", "DQBIT01": "DETECTED", "DQBAD": 1})
+    hdus = [
+        image("SCI", lens_image(), BUNIT="adu", MAGZERO=27.0, FILTER="i"),
+        image("ERR", np.full(SHAPE, 0.5, np.float32)),
+        quality,
+        image("UNCERT", np.full(SHAPE, 0.1, np.float32)),
+    ]
+    rows = activity_rows([Activity(0, "read", "core"), Activity(1, "lanczos", "enhance", elapsed=0.5)])
+    table = fits.BinTableHDU(Table(dict(rows.columns)), name="LENSPROC")
+    return write(path, primary, *hdus, table)

@@ -8,12 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import Table
 
 from lensproc.cutout import Cutout
 from lensproc.fits.dialects import builtin_dialects, choose_dialect
 from lensproc.fits.read import read
-from tests.fits.layouts import SHAPE, image, lens_image, psf_image, single, wcs_cards, write
+from tests.fits.layouts import (
+    SHAPE,
+    flagged,
+    image,
+    lens_image,
+    own_output,
+    psf_image,
+    single,
+    wcs_cards,
+    write,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -25,14 +34,6 @@ def only(path: Path) -> Cutout:
     cutouts = read(path)
     assert len(cutouts) == 1
     return cutouts[0]
-
-
-def flagged(*places: tuple[int, int, int], kind: type = np.int32) -> np.ndarray:
-    """A mask with the given (y, x, value)."""
-    mask = np.zeros(SHAPE, kind)
-    for y, x, value in places:
-        mask[y, x] = value
-    return mask
 
 
 # HSC and LSST
@@ -365,25 +366,6 @@ def test_photographic_plates_are_not_linear(tmp_path: Path) -> None:
 
 
 # lensproc's own
-
-
-def own_output(path: Path) -> Path:
-    from lensproc.enhanced import Activity
-    from lensproc.fits.provenance import activity_rows
-
-    primary = fits.PrimaryHDU()
-    primary.header.update({"LPSCHEMA": 1, "LPVER": "0.1.0", "LPSCALE": 2.0, "MAGZERO": 1.0})
-    quality = image("DQ", flagged((3, 3, 1), (4, 4, 2)))
-    quality.header.update({"DQBIT00": "NO_DATA", "DQBIT01": "DETECTED", "DQBAD": 1})
-    hdus = [
-        image("SCI", lens_image(), BUNIT="adu", MAGZERO=27.0, FILTER="i"),
-        image("ERR", np.full(SHAPE, 0.5, np.float32)),
-        quality,
-        image("UNCERT", np.full(SHAPE, 0.1, np.float32)),
-    ]
-    rows = activity_rows([Activity(0, "read", "core"), Activity(1, "lanczos", "enhance", elapsed=0.5)])
-    table = fits.BinTableHDU(Table(dict(rows.columns)), name="LENSPROC")
-    return write(path, primary, *hdus, table)
 
 
 def test_an_output_of_lensproc_brings_its_bits_and_its_history(tmp_path: Path) -> None:
