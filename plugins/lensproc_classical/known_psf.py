@@ -25,6 +25,8 @@ def psf_or_reason(item: Item) -> tuple[PSF | None, str | None]:
     psf = item.psf
     if psf is None:
         return None, NO_PSF
+    if not psf.fwhm > 0:
+        return None, "an earlier stage has taken the whole PSF out; leave one of the two away"
     image: NDArray[np.float32] = psf_image(psf)
     if not np.isfinite(image).all() or image.sum() <= 0:
         return None, "the PSF image has non-finite pixels or no light; give another with --psf"
