@@ -207,7 +207,7 @@ def _execute(
     if options.jobs == 0 and len(tasks) < 2 * cores:
         jobs = 1  # starting processes would take longer than the files
     threads = config.threads or max(1, cores // jobs)
-    window = max(1, min(32, -(-len(tasks) // jobs)))
+    window = max(1, min(32, -(-len(tasks) // (4 * jobs))))
     order = WorkOrder(replace(config, threads=threads), options.folder, options.images, window)
     if jobs == 1:
         from lensproc.engine.executors.inline import run_inline

@@ -58,8 +58,8 @@ def run_in_processes(
     crew = [_hire(order, limit) for _ in range(jobs)]
     try:
         while crew:
-            for member in crew:
-                _hand_over(member, suspects if member.limit == 1 else queue)
+            _hand_over([member for member in crew if member.limit > 1], queue)
+            _hand_over([member for member in crew if member.limit == 1], suspects)
             for member in _with_news(crew):
                 try:
                     message = member.pipe.recv()
@@ -105,17 +105,25 @@ def _context() -> Any:
     return context
 
 
-def _hand_over(member: _Member, queue: deque[FileTask]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # its death is noticed at the next recv
-        while queue and len(member.in_hand) < member.limit:
-            chunk = [
-                queue.popleft() for _ in range(min(CHUNK, len(queue), member.limit - len(member.in_hand)))
-            ]
-            member.in_hand.update((task.index, task) for task in chunk)
-            member.pipe.send(chunk)
-        if not queue and not member.told_to_stop:
+def _hand_over(crew: Sequence[_Member], queue: deque[FileTask]) -> None:
+    """Give out files a chunk at a time in turn, so that a short run is shared; tell all when there are no more."""
+    waiting = [member for member in crew if not member.told_to_stop]
+    while queue and any(len(member.in_hand) < member.limit for member in waiting):
+        for member in waiting:
+            count = min(CHUNK, len(queue), member.limit - len(member.in_hand))
+            if count > 0:
+                chunk = [queue.popleft() for _ in range(count)]
+                member.in_hand.update((task.index, task) for task in chunk)
+                _send(member, chunk)
+    if not queue:
+        for member in waiting:
             member.told_to_stop = True
-            member.pipe.send(None)
+            _send(member, None)
+
+
+def _send(member: _Member, message: list[FileTask] | None) -> None:
+    with contextlib.suppress(BrokenPipeError):  # its death is noticed at the next recv
+        member.pipe.send(message)
 
 
 def _bury(member: _Member, suspects: deque[FileTask]) -> Iterator[tuple[FileTask, FileResult]]:
