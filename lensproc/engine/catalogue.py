@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,20 +60,27 @@ def build_catalogue(records: Iterable[Mapping[str, Any]]) -> Table:
     """
     from astropy.table import Column, MaskedColumn, Table
 
-    rows: dict[tuple[str, str], Mapping[str, Any]] = {}
+    rows: dict[tuple[str, str], bytes] = {}  # as JSON: a tenth of the memory of as many dicts
     about: dict[str, list[str]] = {}
     for record in records:
         about.update(record.get("columns", {}))
         for cutout in record["cutouts"]:
             if cutout["status"] != "FAILED":
-                rows[cutout["output"] or record["sha256"], cutout["hdu"]] = cutout["row"]
-    ordered = sorted(rows.values(), key=lambda row: (row["LPINFILE"], row["BAND"], row["LPOUT"]))
-    names = dict.fromkeys(FIRST)
-    for row in ordered:
-        names.update(dict.fromkeys(row))
+                row = cutout["row"]
+                order = [row["LPINFILE"], row["BAND"], row["LPOUT"]]
+                key = (cutout["output"] or record["sha256"], cutout["hdu"])
+                rows[key] = json.dumps([order, row]).encode()
+    cells: dict[str, list[Any]] = {name: [] for name in FIRST}
+    for count, text in enumerate(sorted(rows.values(), key=lambda text: json.loads(text)[0])):
+        row = json.loads(text)[1]
+        for name in row:
+            cells.setdefault(name, [None] * count)
+        for name, column_values in cells.items():
+            column_values.append(row.get(name))
+    rows.clear()
     table = Table()
-    for name in names:
-        values = [row.get(name) for row in ordered]
+    for name in list(cells):
+        values = cells.pop(name)
         base = name.removesuffix("_ERR")
         unit, description = about.get(base, ("", ""))
         if base != name:
