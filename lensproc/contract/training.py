@@ -173,9 +173,8 @@ def _shares(data: Mapping[str, Any], split: str, name: str) -> tuple[DataShare, 
     shares = []
     for entry in entries:
         if set(entry) != {"recipe", "number"} or int(entry["number"]) < 1:
-            raise UsageError(
-                f"training recipe {name}: [data] {split} needs entries {{ recipe = NAME, number = N }}, got {entry}"
-            )
+            form = "{ recipe = NAME, number = N }"
+            raise UsageError(f"training recipe {name}: [data] {split} needs entries {form}, got {entry}")
         shares.append(DataShare(str(entry["recipe"]), int(entry["number"])))
     return tuple(shares)
 

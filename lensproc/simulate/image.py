@@ -9,6 +9,7 @@ import numpy as np
 
 from lensproc.simulate.drawing import draw_scene
 from lensproc.simulate.exposure import Exposure, Float32, expose, halved, partner_exposure, rescaled
+from lensproc.simulate.psf import PSFModel
 from lensproc.simulate.recipe import Recipe
 from lensproc.simulate.render import Image, block_sum, points_image
 from lensproc.simulate.scene import Scene, extended_light, seen_through
@@ -84,6 +85,12 @@ class Simulated:
             image = seen_through(light, self.scene, frame, self.scene.psf.narrowed(sharper))
             images.append(self._in_pixels(block_sum(image, TRUTH_SUPERSAMPLING // scale), scale))
         return images
+
+    def behind(self, psf: PSFModel, scale: int) -> Float32:
+        """Noise-free image at `scale` (1, 2 or 4) behind another PSF, as `truth` otherwise."""
+        frame = self.exposure.frame.finer(TRUTH_SUPERSAMPLING)
+        image = seen_through(extended_light(self.scene, frame), self.scene, frame, psf)
+        return self._in_pixels(block_sum(image, TRUTH_SUPERSAMPLING // scale), scale)
 
     def _known_truth(self, scale: int, sharper: float) -> Float32 | None:
         """Truth that was computed for the exposure or its partner already."""
