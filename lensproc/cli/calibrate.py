@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from lensproc.cli.counting import counting
 from lensproc.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from lensproc.contract.manifest import Manifest, OptionValue
+    from lensproc.evaluate.calibrate import Effort
 
 
 @click.command("calibrate")
-@click.argument("stage")
+@click.argument("stages", nargs=-1, metavar="STAGE")
 @click.option("--set", "settings", multiple=True, metavar="OPTION=VALUE", help="Set an option of the stage.")
 @click.option("-o", "--output", metavar="FILE", help="File to write. [default: STAGE.calibration.json]")
+@click.option(
+    "--shipped",
+    is_flag=True,
+    help="Measure again, in place, the files that ship with the stages, for all options they hold. "
+    "[default: of every stage that has one]",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
     "--blanks", type=click.IntRange(min=2), default=32, show_default=True, help="Blanks per setting."
@@ -30,9 +43,10 @@ from lensproc.errors import OutputError, UsageError
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the noise.")
 def command(
-    stage: str,
+    stages: tuple[str, ...],
     settings: tuple[str, ...],
     output: str | None,
+    shipped: bool,
     device: str,
     blanks: int,
     size: int,
@@ -44,99 +58,83 @@ def command(
     A file that exists keeps what it holds for other options. Ship it beside the stage's weights and name it, with
     its SHA-256, as the manifest's `calibration`; without one a run measures a small one for itself.
     """
+    from lensproc.evaluate.calibrate import Effort
+
+    effort = Effort(blanks, size, scenes, seed)
+    if shipped:
+        if settings or output:
+            raise UsageError("--shipped takes the file and the options as they ship: no --set, no --output")
+        _calibrate_shipped(stages, effort, device)
+        return
+    if len(stages) != 1:
+        raise UsageError("name one STAGE to calibrate", remedy="`lensproc plugins list` shows them")
+    _calibrate_one(stages[0], settings, output, effort, device)
+
+
+def _calibrate_one(
+    stage: str, settings: Sequence[str], output: str | None, effort: Effort, device: str
+) -> None:
     from lensproc.config import StageSpec, apply_settings
     from lensproc.contract.registry import load_registry
 
     full = [s if s.partition("=")[0].startswith(f"{stage}.") else f"{stage}.{s}" for s in settings]
     manifest = load_registry().manifest(stage)
-    if manifest.kind != "enhance":
-        raise UsageError(f"stage {stage} gives no images ({manifest.kind}): there is nothing to calibrate")
-    if manifest.n_bands != 1:
-        raise UsageError(f"stage {stage} takes {manifest.n_bands} bands; blanks have one")
     options = manifest.resolve_options(apply_settings([StageSpec(stage)], full)[0].options)
     path = Path(output or f"{stage.replace(':', '-')}.calibration.json")
-    text, images = calibration_text(
-        path,
-        stage,
-        options,
-        device=device,
-        blanks=blanks,
-        size=size,
-        scenes=scenes,
-        seed=seed,
-        trained=manifest.training is not None,
-    )
-
-    from lensproc.fits.atomic import atomic_write
-
-    data = text.encode()
-    atomic_write(path, data)
-    click.echo(f"{path}: {stage} calibrated on {images} images")
-    click.echo(f"sha256 {hashlib.sha256(data).hexdigest()}")
+    digest = _write(path, manifest, [options], effort, device)
+    click.echo(f"sha256 {digest}")
 
 
-def calibration_text(
+def _calibrate_shipped(stages: Sequence[str], effort: Effort, device: str) -> None:
+    from lensproc.contract.datafiles import package_folder, verified_path
+    from lensproc.contract.registry import load_registry
+    from lensproc.evaluate.calibrate import rename_digest
+    from lensproc.qc.calibration_file import read_calibrations
+
+    registry = load_registry()
+    chosen = [registry.manifest(stage) for stage in stages] or [
+        manifest for manifest in registry.manifests.values() if manifest.calibration is not None
+    ]
+    for manifest in chosen:
+        if manifest.calibration is None:
+            raise UsageError(f"stage {manifest.id} ships no calibration file", remedy="leave out --shipped")
+    for manifest in chosen:
+        assert manifest.calibration is not None
+        path = verified_path(manifest, manifest.calibration)
+        entries = read_calibrations(path.read_text(encoding="utf-8")).values()
+        options = [manifest.resolve_options(entry.options) for entry in entries]
+        digest = _write(path, manifest, options, effort, device, others=False)
+        if digest != manifest.calibration.sha256:
+            source = rename_digest(package_folder(manifest), manifest.calibration.sha256, digest)
+            click.echo(f"{source}: sha256 {digest}")
+
+
+def _write(
     path: Path,
-    stage: str,
-    options: dict[str, bool | int | float | str],
-    *,
+    manifest: Manifest,
+    options: Sequence[dict[str, OptionValue]],
+    effort: Effort,
     device: str,
-    blanks: int,
-    size: int,
-    scenes: int,
-    seed: int,
-    trained: bool,
-) -> tuple[str, int]:
-    """Measure, and join with what a file holds for other options.
-
-    Returns
-    -------
-    text : str
-        New content of the file.
-    images : int
-        Number of images that were enhanced.
-    """
-    from dataclasses import replace
-
-    import numpy as np
-
-    from lensproc.config import StageSpec
-    from lensproc.engine.enhancer import enhancer_of, results_of
-    from lensproc.engine.pipeline import Pipeline, PipelineConfig
-    from lensproc.qc.calibration import calibrations_to_text, measure_calibration, read_calibrations
-    from lensproc.qc.calibration_scenes import make_scene
-    from lensproc.qc.domain import measure_domain
-    from lensproc.qc.error_calibration import measure_conformal
+    others: bool = True,
+) -> str:
+    """Measure for some options, join with what the file holds for `others`, and return its new SHA-256."""
+    from lensproc.evaluate.calibrate import calibrate
+    from lensproc.fits.atomic import atomic_write
+    from lensproc.qc.calibration_file import calibrations_to_text, read_calibrations
 
     try:
-        known = read_calibrations(path.read_text(encoding="utf-8")) if path.exists() else {}
+        text = path.read_text(encoding="utf-8") if others and path.exists() else ""
     except OSError as error:
         raise OutputError(f"{path.name} cannot be read: {error.strerror}") from None
-    done = 0
-
-    def count(images: int) -> None:
-        nonlocal done
-        done += images
-
-    pipeline = Pipeline(PipelineConfig((StageSpec(stage, options),), checks="none", device=device))
-    measured = measure_calibration(
-        enhancer_of(pipeline),
-        options=options,
-        fwhms=(1.5, 2.0, 3.0, 4.5, 7.0),
-        lags=(0.0, 0.25, 0.5),
-        blanks=blanks,
-        size=size,
-        seed=seed,
-        progress=count,
-    )
-    if scenes:
-        conformal = measure_conformal(
-            results_of(pipeline), scenes=scenes, size=size, seed=seed, progress=count
-        )
-        measured = replace(measured, conformal=conformal)
-    if trained and scenes:
-        rng = np.random.default_rng([seed, 2])
-        known_images = [make_scene(rng, size).cutout for _ in range(max(scenes, 64))]
-        measured = replace(measured, domain=measure_domain(known_images))
-    known[measured.options_sha256] = measured
-    return calibrations_to_text(stage, known), done
+    kept = read_calibrations(text) if text else {}
+    for chosen in options:
+        with counting(f"calibrating {manifest.id}", "images") as report:
+            measured, images = calibrate(
+                manifest, chosen, effort, device, lambda done: report(done, max(done, effort.images))
+            )
+        kept[measured.options_sha256] = measured
+        words = "".join(f" {name}={value}" for name, value in chosen.items())
+        click.echo(f"{path}: {manifest.id}{words} calibrated on {images} images")
+    data = calibrations_to_text(manifest.id, kept).encode()
+    atomic_write(path, data)
+    return hashlib.sha256(data).hexdigest()

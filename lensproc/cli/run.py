@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lensproc.cli.read_options import build_read_options, read_options
 from lensproc.config import CHECKS, DEFAULT_RECIPE, choose_stages
 from lensproc.errors import UsageError
+
+if TYPE_CHECKING:
+    from lensproc.engine.pipeline import PipelineConfig
 
 
 @click.command("run")
@@ -73,10 +77,22 @@ def command(
 
     config = PipelineConfig(chain, read, checks, dtype, device, batch_size)
     options = RunOptions(folder, jobs, not no_images, not no_resume, fail_fast)
+    _say_what_is_calibrated(config)
     with Progress(len(paths)) as progress:
         summary = run_files(paths, config, options, progress.advance)
     progress.summarise(summary, folder)
     sys.exit(exit_code(summary, strict))
+
+
+def _say_what_is_calibrated(config: PipelineConfig) -> None:
+    from lensproc.engine.calibrating import shipped_calibration
+    from lensproc.engine.pipeline import Pipeline
+
+    if config.checks == "none":
+        return
+    calibration, reason = shipped_calibration(Pipeline(config).links)
+    if calibration is None and reason:
+        click.echo(f"The checks are calibrated first, on a few blanks: {reason}", err=True)
 
 
 def _listed(name: str) -> list[str]:

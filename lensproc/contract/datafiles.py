@@ -16,6 +16,21 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def package_folder(manifest: Manifest) -> Path:
+    """Folder of the package that a stage comes from.
+
+    Raises
+    ------
+    WeightsError
+        Where it is a single module: that holds no data files.
+    """
+    package = manifest.factory.split(":")[0].split(".")[0]
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise WeightsError(f"stage {manifest.id}: package {package} holds no data files", plugin=package)
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
 def verified_path(manifest: Manifest, data: DataFile) -> Path:
     """Path of a file that the manifest names, after checking its bytes.
 
@@ -24,11 +39,8 @@ def verified_path(manifest: Manifest, data: DataFile) -> Path:
     WeightsError
         Where the file is missing or its SHA-256 is another one.
     """
-    package = manifest.factory.split(":")[0].split(".")[0]
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise WeightsError(f"stage {manifest.id}: package {package} holds no data files", plugin=package)
-    path = Path(next(iter(spec.submodule_search_locations))) / data.file
+    folder = package_folder(manifest)
+    package, path = folder.name, folder / data.file
     if not path.is_file():
         raise WeightsError(
             f"stage {manifest.id}: {data.file} is missing", plugin=package, remedy=f"reinstall {package}"
@@ -38,6 +50,6 @@ def verified_path(manifest: Manifest, data: DataFile) -> Path:
         raise WeightsError(
             f"stage {manifest.id}: {data.file} has SHA-256 {found[:12]}…, its manifest says {data.sha256[:12]}…",
             plugin=package,
-            remedy=f"reinstall {package}; these are not the weights its author published",
+            remedy=f"reinstall {package}; this is not the file its author published",
         )
     return path

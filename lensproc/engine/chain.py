@@ -44,13 +44,14 @@ class Link:
         return name, version
 
     def describe(self) -> dict[str, Any]:
-        """Everything that its pixels depend on, as JSON types."""
+        """Everything that its pixels and the checks of them depend on, as JSON types."""
         return {
             "id": self.manifest.id,
             "version": self.manifest.version,
             "package": self.package,
             "options": dict(self.options),
             "weights": [data.sha256 for data in self.manifest.weights],
+            "calibration": None if self.manifest.calibration is None else self.manifest.calibration.sha256,
         }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from lensproc.config import StageSpec
 from lensproc.contract.registry import Registry, load_registry
 from lensproc.cutout import Cutout
-from lensproc.engine.checking import calibration_for
+from lensproc.engine.calibrating import calibration_for
 from lensproc.engine.inputs import dialects_of
 from lensproc.engine.pipeline import Pipeline, PipelineConfig
 from lensproc.engine.replay import last_run, recorded_options

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lensproc.engine.calibrating import calibration_for
 from lensproc.engine.full_checking import check_cutout
 from lensproc.engine.inputs import describe_read_options
 from lensproc.engine.third_party_checks import add_findings, collect_checks
@@ -22,7 +23,6 @@ from lensproc.fits.read import ReadOptions
 
 if TYPE_CHECKING:
     from lensproc.engine.pipeline import Pipeline
-    from lensproc.qc.calibration import Calibration
 
 
 def record_reading(enhanced: Enhanced, options: ReadOptions) -> Enhanced:
@@ -74,7 +74,7 @@ class Checker:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
-        self.calibration, self.calibrated_here = calibration_for(pipeline)
+        self.calibration, self.calibration_sha256, self.reason_measured = calibration_for(pipeline)
         self.registered = collect_checks(pipeline.registry)
 
     def check(self, enhanced: Enhanced) -> Enhanced:
@@ -104,7 +104,8 @@ class Checker:
             options=canonical_json(
                 {
                     "checks": self.pipeline.config.checks,
-                    "calibrated_in_memory": self.calibrated_here,
+                    "calibrated_in_memory": bool(self.reason_measured),
+                    "calibration": self.calibration_sha256 or self.reason_measured,
                     "output_psf": enhanced.output_psf,
                     "registered": self.registered.describe(),
                     "uncertainty": basis,
@@ -123,33 +124,3 @@ class Checker:
 def _latest_run(activities: tuple[Activity, ...]) -> tuple[Activity, ...]:
     starts = [i for i, activity in enumerate(activities) if activity.stage == 0]
     return activities[starts[-1] :]
-
-
-def calibration_for(pipeline: Pipeline) -> tuple[Calibration | None, bool]:
-    """Find the calibration of a chain, or measure it on blanks, and on scenes where the checks are full.
-
-    Returns
-    -------
-    calibration : Calibration or None
-        None where no stage gives an image.
-    measured : bool
-        True where it was measured now.
-    """
-    from lensproc.contract.datafiles import verified_path
-    from lensproc.engine.enhancer import enhancer_of, results_of
-    from lensproc.qc.calibration import Calibration, measure_calibration
-    from lensproc.qc.error_calibration import measure_conformal
-
-    enhancing = [link for link in pipeline.links if link.manifest.kind == "enhance"]
-    if not enhancing:
-        return None, False
-    link, shipped_file = enhancing[0], enhancing[0].manifest.calibration
-    if len(enhancing) == 1 and shipped_file is not None:
-        text = verified_path(link.manifest, shipped_file).read_text(encoding="utf-8")
-        shipped = Calibration.find(text, link.options)
-        if shipped is not None:
-            return shipped, False
-    measured = measure_calibration(enhancer_of(pipeline))
-    if pipeline.config.checks == "full":
-        measured = replace(measured, conformal=measure_conformal(results_of(pipeline)))
-    return measured, True

@@ -101,7 +101,7 @@ def open_system(system: System) -> Subject:
     if not system.stage:
         return subject_of(RAW, _unchanged)
     from lensproc.config import StageSpec
-    from lensproc.engine.checking import calibration_for
+    from lensproc.engine.calibrating import calibration_for
     from lensproc.engine.pipeline import Pipeline, PipelineConfig
 
     spec = StageSpec(system.stage, dict(system.options))
@@ -116,7 +116,7 @@ def open_system(system: System) -> Subject:
             results.append(work.finish(""))
         return results
 
-    calibration, _ = calibration_for(pipeline)
+    calibration, _, _ = calibration_for(pipeline)
     assert calibration is not None
     return Subject(system.name, enhance, calibration)
 

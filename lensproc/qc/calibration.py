@@ -8,18 +8,15 @@ declares points makes them some pixels wide.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lensproc.cutout import Cutout
-from lensproc.errors import UsageError
 from lensproc.nn.psf import fwhm_of
 from lensproc.qc.blanks import STAR_SNR, flux_of_unit_snr, make_blank, with_star
 from lensproc.qc.conformal import Conformal
@@ -27,7 +24,6 @@ from lensproc.qc.domain import Domain
 from lensproc.qc.light import subtract_light
 from lensproc.qc.sources import border_of, finder_fwhm, finder_kernel
 
-SCHEMA = 1
 Array = NDArray[np.float64]
 Enhancer = Callable[[Sequence[Cutout]], Sequence[Cutout]]
 
@@ -61,6 +57,22 @@ class BlankLevel:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """What is quickly measured of a stage, and comes out the same as long as its pixels do.
+
+    Parameters
+    ----------
+    level : BlankLevel
+        From few and small blanks of one setting.
+    factors : mapping of str to float
+        Conformal factors of a single scene; empty where the output has no truth in pixels.
+    """
+
+    level: BlankLevel
+    factors: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Calibration of a stage, or of a chain of them, with one set of options.
 
@@ -76,6 +88,12 @@ class Calibration:
         Factors of the pixels' errors; None where they were not measured, or the output has no truth in pixels.
     domain : Domain or None
         Statistics of the images that a trained stage knows; None for a stage without training.
+    version : str
+        Version of the stage (`Manifest.version`); empty for a calibration that is not kept.
+    options : mapping
+        The options themselves.
+    probe : Probe or None
+        A small part that is measured again to see whether the rest still holds; None where none was kept.
     """
 
     options_sha256: str
@@ -83,6 +101,9 @@ class Calibration:
     blanks: int
     conformal: Conformal | None = None
     domain: Domain | None = None
+    version: str = ""
+    options: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    probe: Probe | None = None
 
     def level_at(self, fwhm: float, lag1: float) -> BlankLevel:
         """Level for an input, interpolated between those measured; the nearest one outside them.
@@ -119,7 +140,7 @@ class Calibration:
     def from_json(cls, record: Mapping[str, Any]) -> Calibration:
         """Rebuild a calibration from `to_json`."""
         levels = tuple(BlankLevel(**level) for level in record["levels"])
-        conformal, domain = record.get("conformal"), record.get("domain")
+        conformal, domain, probe = record.get("conformal"), record.get("domain"), record.get("probe")
         if domain is not None:
             rows = tuple(tuple(row) for row in domain["covariance"])
             domain = Domain(**{**domain, "mean": tuple(domain["mean"]), "covariance": rows})
@@ -129,54 +150,15 @@ class Calibration:
             record["blanks"],
             None if conformal is None else Conformal(**conformal),
             domain,
+            record.get("version", ""),
+            record.get("options", {}),
+            None if probe is None else Probe(BlankLevel(**probe["level"]), probe["factors"]),
         )
-
-    @classmethod
-    def find(cls, text: str, options: Mapping[str, Any]) -> Calibration | None:
-        """Find the calibration for `options` in the text of a calibration file; None where it holds none.
-
-        Raises
-        ------
-        UsageError
-            Where the text is no calibration file of a schema known here.
-        """
-        return read_calibrations(text).get(options_sha256(options))
-
-
-def options_sha256(options: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical JSON (sorted keys, no spaces) of a stage's options."""
-    text = json.dumps(dict(options), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def read_calibrations(text: str) -> dict[str, Calibration]:
-    """Calibrations of a file's text by the SHA-256 of their options; see `calibrations_to_text`."""
-    try:
-        record = json.loads(text)
-        schema, entries = record["schema"], record["calibrations"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise UsageError(f"calibration file cannot be read: {type(error).__name__}: {error}") from None
-    if schema != SCHEMA:
-        raise UsageError(
-            f"calibration file has schema {schema}, expected {SCHEMA}", remedy="run lensproc calibrate"
-        )
-    return {key: Calibration.from_json(entry) for key, entry in entries.items()}
-
-
-def calibrations_to_text(stage: str, calibrations: Mapping[str, Calibration]) -> str:
-    """Text of ``ID.calibration.json``: one entry per set of options, keys sorted, a line feed at the end."""
-    record = {
-        "schema": SCHEMA,
-        "stage": stage,
-        "calibrations": {key: entry.to_json() for key, entry in calibrations.items()},
-    }
-    return json.dumps(record, indent=1, sort_keys=True) + "\n"
 
 
 def measure_calibration(
     enhance: Enhancer,
     *,
-    options: Mapping[str, Any] | None = None,
     fwhms: Sequence[float] = (2.0, 3.0, 5.0),
     lags: Sequence[float] = (0.0, 0.45),
     blanks: int = 4,
@@ -190,8 +172,6 @@ def measure_calibration(
     ----------
     enhance : callable
         Sequence of cutouts to enhanced cutouts in the same order.
-    options : mapping, optional
-        The stage's options, by whose hash the calibration is kept.
     fwhms : sequence of float
         FWHM of the PSF given with the blanks [px].
     lags : sequence of float
@@ -233,8 +213,7 @@ def measure_calibration(
             levels.append(BlankLevel(float(fwhm), float(lag), max(scatters), maximum, width, star))
             if progress is not None:
                 progress(len(enhanced))
-    key = "" if options is None else options_sha256(options)
-    return Calibration(key, tuple(levels), blanks)
+    return Calibration("", tuple(levels), blanks)
 
 
 def _difference(starred: Cutout, plain: Cutout) -> Array:

@@ -100,7 +100,8 @@ def _checks(row: Activity) -> str:
     options = _json(row.options)
     parts = [str(options.get("checks", ""))]
     if options.get("calibrated_in_memory"):
-        parts.append("finder calibrated on blanks at the start of the run")
+        reason = options.get("calibration", "")
+        parts.append("finder calibrated on blanks at the start of the run" + (f" ({reason})" if reason else ""))
     parts += [f"{short(row.elapsed)} s" if row.elapsed else "", row.status, row.message]
     return ", ".join(part for part in parts if part)
 

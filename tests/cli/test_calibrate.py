@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from lensproc.cli.calibrate import command
 from lensproc.contract.registry import load_registry
 from lensproc.errors import LensprocError, UsageError
-from lensproc.qc.calibration import Calibration
+from lensproc.qc.calibration_file import find_calibration
 
 
 def calibrate(*arguments):
@@ -28,9 +28,13 @@ def test_each_set_of_options_has_its_entry(tmp_path):
     assert hashlib.sha256(path.read_bytes()).hexdigest() in result.output
     manifest = load_registry().manifest("bicubic")
     for scale in (2, 3):
-        found = Calibration.find(path.read_text(), manifest.resolve_options({"scale": scale}))
+        found = find_calibration(
+            path.read_text(), manifest.resolve_options({"scale": scale}), manifest.version
+        )
         assert found.level_at(3.0, 0.0).width == pytest.approx(3.0 * scale, rel=0.1)
-    assert Calibration.find(path.read_text(), manifest.resolve_options({"scale": 4})) is None
+    assert (
+        find_calibration(path.read_text(), manifest.resolve_options({"scale": 4}), manifest.version) is None
+    )
 
 
 def test_the_same_command_gives_the_same_bytes(tmp_path):

@@ -7,12 +7,14 @@ import pytest
 
 from lensproc.cutout import Resolved
 from lensproc.errors import UsageError
-from lensproc.qc.calibration import (
-    Calibration,
+from lensproc.qc.calibration import BlankLevel, Probe, measure_calibration
+from lensproc.qc.calibration_file import (
     calibrations_to_text,
-    measure_calibration,
+    changes,
+    find_calibration,
     options_sha256,
     read_calibrations,
+    to_keep,
 )
 from lensproc.qc.sources import recipe_kernel
 from tests.qc.scenes import bicubic_enhancer
@@ -71,12 +73,29 @@ def test_same_seed_same_calibration():
 
 
 def test_round_trip_and_lookup_by_options(calibration):
-    measured = {options_sha256(o): calibration for o in ({"scale": 2}, {"scale": 3, "kind": "x"})}
+    probe = Probe(calibration.levels[0], {"sky": 1.5})
+    kept = [
+        to_keep(calibration, options, "3", probe) for options in ({"scale": 2}, {"scale": 3, "kind": "x"})
+    ]
+    measured = {entry.options_sha256: entry for entry in kept}
     text = calibrations_to_text("bicubic", measured)
     assert read_calibrations(text) == measured
-    assert Calibration.find(text, {"kind": "x", "scale": 3}) == calibration
-    assert Calibration.find(text, {"scale": 4}) is None
+    assert find_calibration(text, {"kind": "x", "scale": 3}, "3") == kept[1]
+    assert kept[1].options_sha256 == options_sha256({"kind": "x", "scale": 3})
+    assert find_calibration(text, {"scale": 4}, "3") is None
+    assert find_calibration(text, {"scale": 2}, "4") is None  # the stage's pixels have changed since
     assert text == calibrations_to_text("bicubic", dict(reversed(measured.items())))
+
+
+def test_a_probe_tells_what_changed():
+    before = Probe(BlankLevel(3.0, 0.25, 0.2, 0.9, 6.0, 0.01), {"sky": 1.6})
+    assert changes(before, Probe(BlankLevel(3.0, 0.25, 0.2 * 1.0005, 0.9, 6.0, 0.01), {"sky": 1.6})) == []
+    now = Probe(BlankLevel(3.0, 0.25, 0.2, 0.9, 6.1, 0.01), {"arc": 1.6})
+    assert changes(before, now) == [
+        "conformal factor of sky is no longer measured",
+        "conformal factor of arc was not measured",
+        "width was 6, is 6.1",
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({"schema": 99, "calibrations": {}})])
