@@ -17,11 +17,11 @@ from lensproc.cutout import Cutout
 from lensproc.engine.calibrating import calibration_for
 from lensproc.engine.inputs import dialects_of
 from lensproc.engine.pipeline import Pipeline, PipelineConfig
-from lensproc.engine.replay import last_run, recorded_options
+from lensproc.engine.replay import reading_of, recorded_options
 from lensproc.engine.third_party_checks import add_findings, collect_checks
 from lensproc.enhanced import Enhanced, Value
 from lensproc.errors import InputError, LensprocError, UsageError
-from lensproc.fits.provenance import Provenance, read_provenance
+from lensproc.fits.provenance import Provenance, latest_run, read_provenance
 from lensproc.fits.read import ReadOptions, read
 from lensproc.nn.psf import OutputPSF
 from lensproc.qc.calibration import Calibration
@@ -155,8 +155,7 @@ def _own(output: str) -> Provenance | None:
 
 def _completed(said: ReadOptions, made: Provenance) -> ReadOptions:
     """Take what was said in the recorded run for everything that is not said now."""
-    reading, _ = last_run(made.activities)
-    recorded = recorded_options(reading, said.psf)
+    recorded = recorded_options(reading_of(latest_run(made.activities)), said.psf)
     return ReadOptions(
         bands=said.bands or recorded.bands,
         pixel_scale=said.pixel_scale if said.pixel_scale is not None else recorded.pixel_scale,
@@ -169,7 +168,7 @@ def _completed(said: ReadOptions, made: Provenance) -> ReadOptions:
 
 def _calibration_of(made: Provenance) -> Calibration | None:
     """Calibrate the recorded chain anew; None where a stage of it is not installed in the recorded version."""
-    _, stages = last_run(made.activities)
+    stages = latest_run(made.activities).stages
     try:
         specs = tuple(StageSpec(row.id, json.loads(row.options)) for row in stages)
         with Pipeline(PipelineConfig(specs, checks="none", device="cpu")) as pipeline:
@@ -244,7 +243,7 @@ def _output_psf(options: PairOptions, made: Provenance | None, registry: Registr
         return tuple(tuple(float(v) for v in line) for line in recorded), "recorded"
     if isinstance(recorded, str | float | int):
         return recorded if isinstance(recorded, str) else float(recorded), "recorded"
-    _, stages = last_run(made.activities)
+    stages = latest_run(made.activities).stages
     declared = {
         registry.manifests[row.id].output_psf
         for row in stages

@@ -15,6 +15,7 @@ from lensproc.errors import LensprocError
 from lensproc.fits.provenance import (
     canonical_json,
     durations_are_zero,
+    latest_run,
     pixels_sha256,
     software_versions,
     timestamp,
@@ -96,7 +97,7 @@ class Checker:
             enhanced = replace(enhanced, qa={"QASTAT": Value("UNKNOWN", description="the checks failed")})
         enhanced, troubles = add_findings(enhanced, self.registered)
         activity = Activity(
-            stage=1 + max(a.stage for a in _latest_run(enhanced.activities)),
+            stage=1 + max((a.stage for a in latest_run(enhanced.activities).stages), default=0),
             id="checks",
             kind="core",
             dist="lensproc",
@@ -119,8 +120,3 @@ class Checker:
             message="; ".join(filter(None, (failure, reason, *troubles))),
         )
         return replace(enhanced, activities=(*enhanced.activities, activity))
-
-
-def _latest_run(activities: tuple[Activity, ...]) -> tuple[Activity, ...]:
-    starts = [i for i, activity in enumerate(activities) if activity.stage == 0]
-    return activities[starts[-1] :]

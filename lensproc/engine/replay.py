@@ -14,7 +14,7 @@ from lensproc.config import StageSpec
 from lensproc.engine.pipeline import Pipeline, PipelineConfig
 from lensproc.enhanced import Activity, Enhanced
 from lensproc.errors import InputError, LensprocError, UsageError
-from lensproc.fits.provenance import read_provenance, software_versions
+from lensproc.fits.provenance import Run, latest_run, read_provenance, software_versions
 from lensproc.fits.read import ReadOptions, read
 
 TOLERANCE = 1e-5
@@ -45,19 +45,17 @@ class Replay:
         return self.identical or self.difference <= TOLERANCE
 
 
-def last_run(activities: Sequence[Activity]) -> tuple[Activity, list[Activity]]:
-    """Split off the latest run of a history: its reading, and its stages.
+def reading_of(run: Run) -> Activity:
+    """Row of the reading of a recorded run.
 
     Raises
     ------
     InputError
-        Where no reading is recorded.
+        Where none is recorded.
     """
-    starts = [i for i, activity in enumerate(activities) if activity.kind == "core" and activity.id == "read"]
-    if not starts:
+    if run.reading is None:
         raise InputError("the LENSPROC table records no reading", remedy="only outputs of lensproc replay")
-    rows = activities[starts[-1] :]
-    return rows[0], [row for row in rows[1:] if row.kind != "core"]
+    return run.reading
 
 
 def recorded_options(reading: Activity, psf: str | None) -> ReadOptions:
@@ -104,7 +102,8 @@ def replay(output: str, original: str, psf: str | None = None, device: str = "cp
         Where either cannot be read, a stage is missing, or the input is another file.
     """
     provenance = read_provenance(output)
-    reading, stages = last_run(provenance.activities)
+    run = latest_run(provenance.activities)
+    reading, stages = reading_of(run), run.stages
     hdu = json.loads(reading.options)["hdu"]
     options = recorded_options(reading, psf)
     chosen = [cutout for cutout in read(original, options) if cutout.source.hdu == hdu]

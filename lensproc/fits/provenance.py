@@ -147,6 +147,37 @@ def activities_of(hdus: HDUList) -> tuple[Activity, ...]:
 
 
 @dataclass(frozen=True)
+class Run:
+    """One run of lensproc as its rows tell it.
+
+    Parameters
+    ----------
+    reading : Activity or None
+        Row 0: what was read and how; None where none is recorded.
+    stages : tuple of Activity
+        Stages in order.
+    checks : tuple of Activity
+        Quality checks; empty where there were none.
+    """
+
+    reading: Activity | None
+    stages: tuple[Activity, ...]
+    checks: tuple[Activity, ...] = ()
+
+
+def latest_run(activities: Sequence[Activity]) -> Run:
+    """Split off the latest run of a history: an output that was enhanced again holds the rows of both."""
+    starts = [i for i, activity in enumerate(activities) if activity.kind == "core" and activity.id == "read"]
+    reading = activities[starts[-1]] if starts else None
+    rows = activities[starts[-1] + 1 :] if starts else activities
+    return Run(
+        reading,
+        stages=tuple(row for row in rows if row.kind != "core"),
+        checks=tuple(row for row in rows if row.kind == "core" and row.id == "checks"),
+    )
+
+
+@dataclass(frozen=True)
 class Provenance:
     """What a file says of its making.
 

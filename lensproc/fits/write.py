@@ -16,7 +16,7 @@ from lensproc.enhanced import Activity, Enhanced, Plane, Scalar
 from lensproc.errors import LensprocError, OutputError
 from lensproc.fits.atomic import atomic_write
 from lensproc.fits.cards import doubled_matrix, science_cards, sky_cards
-from lensproc.fits.provenance import TABLE, activity_rows, run_id, timestamp
+from lensproc.fits.provenance import TABLE, activity_rows, latest_run, run_id, timestamp
 from lensproc.fits.serialise import (
     card,
     hdu_bytes,
@@ -156,19 +156,12 @@ def dq_cards(enhanced: Enhanced) -> str:
     return "".join([*cards, card("DQBAD", bad, "bits that mean: do not use this pixel")])
 
 
-def last_stages(activities: tuple[Activity, ...]) -> list[Activity]:
-    """Stages of the latest run, in order."""
-    starts = [i for i, activity in enumerate(activities) if activity.stage == 0]
-    latest = activities[starts[-1] :] if starts else activities
-    return [activity for activity in latest if activity.kind != "core"]
-
-
 def primary_cards(enhanced: Enhanced, doubled: tuple[str, ...] = ()) -> str:
     """Cards of PRIMARY: what lensproc says of the file, the checks, what stages say, and one HISTORY per stage."""
     from lensproc import __version__
 
     source = enhanced.original.source
-    stages = last_stages(enhanced.activities)
+    stages = latest_run(enhanced.activities).stages
     items: list[tuple[str, Scalar, str]] = [
         ("SIMPLE", True, "conforms to FITS"),
         ("BITPIX", 8, ""),

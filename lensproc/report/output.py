@@ -16,7 +16,7 @@ from lensproc.cutout import DistortionTable
 from lensproc.enhanced import Activity, Scalar
 from lensproc.errors import InputError
 from lensproc.fits.opening import open_fits
-from lensproc.fits.provenance import activities_of
+from lensproc.fits.provenance import activities_of, latest_run
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -134,11 +134,9 @@ def read_output(path: Path) -> Output:
 
 
 def _output(hdus: Any, name: str) -> Output:
-    activities = activities_of(hdus)
-    starts = [i for i, row in enumerate(activities) if row.kind == "core" and row.id == "read"]
-    if "SCI" not in hdus or not starts:
+    run = latest_run(activities_of(hdus))
+    if "SCI" not in hdus or run.reading is None:
         raise InputError("is no output of lensproc", file=name)
-    latest = activities[starts[-1] :]
     header = hdus[0].header
     factor = float(header.get("LPFLUXCV") or 1.0)
     told = [str(line).removeprefix("lensproc: ") for line in header.get("HISTORY", [])]
@@ -156,9 +154,9 @@ def _output(hdus: Any, name: str) -> Output:
             if hdu.name in ("WCSDVARR", "D2IMARR")
         ),
         sources=_sources(hdus),
-        reading=latest[0],
-        stages=tuple(row for row in latest if row.kind != "core"),
-        checks=tuple(row for row in latest if row.id == "checks"),
+        reading=run.reading,
+        stages=run.stages,
+        checks=run.checks,
         dropped=tuple(line for line in told if line.startswith("not carried over")),
     )
 

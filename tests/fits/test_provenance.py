@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from lensproc.enhanced import Activity
 from lensproc.errors import InputError
 from lensproc.fits.provenance import (
+    Run,
     canonical_json,
+    latest_run,
     pixels_sha256,
     read_provenance,
     run_id,
@@ -67,3 +70,23 @@ def test_a_file_of_another_program_is_named(tmp_path: Path) -> None:
         read_provenance(tmp_path / "plain.fits")
     with pytest.raises(InputError, match="cannot be read"):
         read_provenance(tmp_path / "missing.fits")
+
+
+def test_the_latest_run_of_an_output_that_was_enhanced_again_is_told_apart() -> None:
+    def row(stage: int, name: str, kind: str = "core", seed: int = 0) -> Activity:
+        return Activity(stage=stage, id=name, kind=kind, dist="lensproc", distver="1", seed=seed)
+
+    first = (row(0, "read"), row(1, "wavelet", "enhance"), row(2, "checks"))
+    second = (
+        row(0, "read", seed=2),
+        row(1, "lanczos", "enhance"),
+        row(2, "sis", "physics"),
+        row(3, "checks"),
+    )
+    run = latest_run((*first, *second))
+    assert run.reading is not None
+    assert run.reading.seed == 2
+    assert [stage.id for stage in run.stages] == ["lanczos", "sis"]
+    assert run.checks == (second[3],)
+    assert latest_run(first).stages == (first[1],)
+    assert latest_run(first[1:]) == Run(None, (first[1],), (first[2],))
