@@ -14,31 +14,6 @@ from lensproc.nn.prepare import sky_and_noise
 
 FILLED = "LP_FILLED"
 NEAR_BAD = "LP_NEAR"
-REACH_OF_FILL = 3
-"""Distance [px] up to which a missing pixel takes its nearest neighbour's value; beyond, the sky level."""
-
-
-def fill_missing(data: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Fill non-finite pixels for a network: nearby ones by the nearest value, holes by the sky level.
-
-    Parameters
-    ----------
-    data : ndarray, shape (ny, nx), float32
-        Pixel values. Returned as it is where nothing is missing.
-    """
-    missing = ~np.isfinite(data)
-    if not missing.any():
-        return data
-    from scipy.ndimage import distance_transform_edt
-
-    filled = data.copy()
-    if missing.all():
-        filled[:] = 0.0
-        return filled
-    distance, (rows, columns) = distance_transform_edt(missing, return_indices=True)
-    filled[missing] = data[rows[missing], columns[missing]]
-    filled[missing & (distance > REACH_OF_FILL)] = sky_and_noise(data)[0]
-    return filled
 
 
 def noise_of(cutout: Cutout) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lensproc.contract.output_rules import fault_of
 from lensproc.contract.stage import Batch, Item, Stage, StageOutput
 from lensproc.cutout import Cutout, Resolved
 from lensproc.engine import pixels
@@ -28,14 +28,12 @@ from lensproc.fits.provenance import (
     software_versions,
     timestamp,
 )
-from lensproc.nn.prepare import Affine, affine_for
+from lensproc.nn.prepare import Affine, affine_for, fill_missing
 from lensproc.nn.psf import output_psf_of
 
 if TYPE_CHECKING:
     import torch
 
-_KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
-_EXTNAME = re.compile(r"[A-Z0-9_-]{1,68}")
 Subject = tuple[Working, ...]
 """The bands of one object that a stage takes as channels."""
 
@@ -99,7 +97,9 @@ def run_batch(runner: Runner, subjects: Sequence[Subject]) -> None:
         torch.autocast(runner.device.type, dtype=torch.bfloat16, enabled=runner.dtype == "bfloat16"),
     ):
         output = apply_tiled(runner.stage, link, batch)
-    check_output(output, batch, link)
+    fault = fault_of(output, batch, link.manifest.kind, link.scale)
+    if fault is not None:
+        raise PluginError(f"stage {link.manifest.id} {fault}", plugin=link.package)
     images = None if output.images is None else output.images.float().cpu().numpy()
     sigmas = None if output.uncertainty is None else output.uncertainty.float().cpu().numpy()
     seconds = 0.0 if durations_are_zero() else (time.perf_counter() - clock) / len(subjects)
@@ -140,7 +140,7 @@ def _make_batch(
 
     link = runner.link
     images = [
-        (np.stack([pixels.fill_missing(c.data) for c in bands]) - np.float32(a.offset)) / np.float32(a.scale)
+        (np.stack([fill_missing(c.data) for c in bands]) - np.float32(a.offset)) / np.float32(a.scale)
         for bands, a in zip(cutouts, affines, strict=True)
     ]
     variances = [[pixels.variance_for_stage(cutout) for cutout in bands] for bands in cutouts]
@@ -163,7 +163,7 @@ def _make_batch(
     if link.manifest.sees == "both":
         original = np.stack(
             [
-                (np.stack([pixels.fill_missing(w.original.data) for w in s]) - np.float32(a.offset))
+                (np.stack([fill_missing(w.original.data) for w in s]) - np.float32(a.offset))
                 / np.float32(a.scale)
                 for s, a in zip(subjects, affines, strict=True)
             ]
@@ -197,41 +197,6 @@ def _item(runner: Runner, subject: Subject, bands: Sequence[Cutout], affine: Aff
 def _seed(runner: Runner, work: Working) -> int:
     digest = hashlib.sha256(f"{work.original.source.sha256}:{runner.position}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
-
-
-def check_output(output: StageOutput, batch: Batch, link: Link) -> None:
-    """Hold a stage to the contract: kind, number and shape of what it gives.
-
-    Raises
-    ------
-    PluginError
-        Saying what came and what was expected.
-    """
-    name, count = f"stage {link.manifest.id}", len(batch)
-    if not isinstance(output, StageOutput):
-        raise PluginError(f"{name} gave {type(output).__name__}, expected StageOutput", plugin=link.package)
-    if link.manifest.kind == "enhance" and output.images is None:
-        raise PluginError(f"{name} gave no images", plugin=link.package)
-    n, c, h, w = batch.images.shape
-    expected = (n, c, h * link.scale, w * link.scale)
-    for what, tensor in (("images", output.images), ("uncertainty", output.uncertainty)):
-        if tensor is not None and tuple(tensor.shape) != expected:
-            message = f"{name} gave {what} of shape {tuple(tensor.shape)}, expected {expected}"
-            raise PluginError(message, plugin=link.package)
-    for what in ("values", "tables", "planes", "failed"):
-        given = getattr(output, what)
-        if given and len(given) != count:
-            raise PluginError(f"{name} gave {len(given)} {what} for {count} cutouts", plugin=link.package)
-    for what, pattern, rule in (
-        ("values", _KEYWORD, "a keyword is 1 to 8 of A-Z, 0-9, _ and -"),
-        ("tables", _EXTNAME, "an extension is 1 to 68 of A-Z, 0-9, _ and -"),
-        ("planes", _EXTNAME, "an extension is 1 to 68 of A-Z, 0-9, _ and -"),
-    ):
-        wrong = sorted(
-            {key for given in getattr(output, what) for key in given if not pattern.fullmatch(key)}
-        )
-        if wrong:
-            raise PluginError(f"{name} gave {what} named {', '.join(wrong)}: {rule}", plugin=link.package)
 
 
 def _take_image(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lensproc.contract.output_rules import KEYWORD
 from lensproc.contract.registry import PluginRecord, Registry
 from lensproc.cutout import Cutout
 from lensproc.enhanced import Enhanced, Value
 from lensproc.errors import PluginError
 
-KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
 FIXED = {
     "SIMPLE",
     "BITPIX",

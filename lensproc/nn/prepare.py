@@ -1,4 +1,4 @@
-"""What the core does to pixels before a stage sees them, and undoes after: normalising and padding."""
+"""What the core does to pixels before a stage sees them: filling, normalising and padding."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import torch
+
+REACH_OF_FILL = 3
+"""Distance [px] up to which a missing pixel takes its nearest neighbour's value; beyond, the sky level."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,29 @@ def sky_and_noise(image: NDArray[np.float32], bad: NDArray[np.bool_] | None = No
             break
         values = kept
     return sky, sigma
+
+
+def fill_missing(data: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Fill non-finite pixels for a network: nearby ones by the nearest value, holes by the sky level.
+
+    Parameters
+    ----------
+    data : ndarray, shape (ny, nx), float32
+        Pixel values. Returned as it is where nothing is missing.
+    """
+    missing = ~np.isfinite(data)
+    if not missing.any():
+        return data
+    from scipy.ndimage import distance_transform_edt
+
+    filled = data.copy()
+    if missing.all():
+        filled[:] = 0.0
+        return filled
+    distance, (rows, columns) = distance_transform_edt(missing, return_indices=True)
+    filled[missing] = data[rows[missing], columns[missing]]
+    filled[missing & (distance > REACH_OF_FILL)] = sky_and_noise(data)[0]
+    return filled
 
 
 def affine_for(kind: str, image: NDArray[np.float32], bad: NDArray[np.bool_]) -> Affine:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensproc.contract.manifest import Manifest, OptionValue
+from lensproc.contract.output_rules import fault_of
 from lensproc.contract.registry import build_stage
 from lensproc.contract.stage import Batch, Item, Stage, StageOutput
 from lensproc.errors import UsageError
-from lensproc.nn.prepare import Affine, affine_for, pad_to, sky_and_noise
+from lensproc.nn.prepare import Affine, affine_for, fill_missing, pad_to, sky_and_noise
 from lensproc.testing.result import CheckFailedError
 from lensproc.testing.scenes import Scene
 
@@ -173,27 +174,14 @@ class Subject:
         return [self._outcome(output, i, a, (height, width)) for i, a in enumerate(affines)]
 
     def apply(self, batch: Batch, stage: Stage | None = None) -> StageOutput:
-        """Apply the stage to a batch and hold the output to the contract: type, number, shape."""
+        """Apply the stage to a batch and hold the output to the contract: type, number, shape, names."""
         import torch
 
         with torch.inference_mode():
             output = (self.stage if stage is None else stage).apply(batch)
-        if not isinstance(output, StageOutput):
-            raise CheckFailedError(f"apply() gave {type(output).__name__}, expected StageOutput")
-        if self.manifest.kind == "enhance" and output.images is None:
-            raise CheckFailedError("a stage of kind enhance gave no images")
-        n, c, h, w = batch.images.shape
-        expected = (n, c, h * self.scale, w * self.scale)
-        for name, tensor in (("images", output.images), ("uncertainty", output.uncertainty)):
-            if tensor is not None and tuple(tensor.shape) != expected:
-                raise CheckFailedError(
-                    f"{name} have shape {tuple(tensor.shape)}, expected {expected} "
-                    f"({self.scale} × the input {tuple(batch.images.shape)})"
-                )
-        for name in ("values", "tables", "planes", "failed"):
-            given = getattr(output, name)
-            if given and len(given) != n:
-                raise CheckFailedError(f"{len(given)} {name} for a batch of {n}")
+        fault = fault_of(output, batch, self.manifest.kind, self.scale)
+        if fault is not None:
+            raise CheckFailedError(f"the stage {fault}")
         return output
 
     def _outcome(self, output: StageOutput, i: int, affine: Affine, shape: tuple[int, int]) -> Outcome:
@@ -219,9 +207,9 @@ class Subject:
 
 
 def _filled(scene: Scene) -> NDArray[np.float32]:
-    if not scene.bad.any():
-        return scene.data
-    return np.where(scene.bad, np.float32(sky_and_noise(scene.data, scene.bad)[0]), scene.data)
+    """Fill what has no measurement, band by band, as a run does."""
+    missing = np.where(scene.bad, np.float32(np.nan), scene.data)
+    return np.stack([fill_missing(band) for band in missing])
 
 
 def _noise(scene: Scene, band: int) -> float:

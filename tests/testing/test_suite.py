@@ -78,7 +78,7 @@ def test_expected_failures_need_a_known_check_and_a_reason(failures):
 def test_messages_say_what_was_seen_and_what_was_expected():
     shape = run_check(subject_of(variant("Good", scale=2)), "output_shape")
     assert shape.message == (
-        "images have shape (1, 1, 40, 56), expected (1, 1, 80, 112) (2 × the input (1, 1, 40, 56))"
+        "the stage gave images of shape (1, 1, 40, 56), expected (1, 1, 80, 112) (2 × the input)"
     )
     moved = run_check(subject_of(variant("HalfPixel")), "star_keeps_centroid")
     assert "moves by (+0.5" in moved.message
