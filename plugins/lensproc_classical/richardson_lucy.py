@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lensproc.contract.known_psf import psf_or_reason
 from lensproc.contract.stage import Batch, StageOutput
 from lensproc.nn.psf import resample_psf
 from lensproc_classical.interpolation import interpolate, lanczos_kernel, phases
-from lensproc_classical.known_psf import psf_or_reason
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue

@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from lensproc.contract.known_psf import psf_or_reason
 from lensproc.contract.stage import Batch, StageOutput
 from lensproc.cutout import PSF
 from lensproc.nn.psf import SIGMA_PER_FWHM, gaussian_kernel, matching_kernel
 from lensproc_classical.interpolation import interpolate, lanczos_kernel, phases
-from lensproc_classical.known_psf import psf_or_reason
 from lensproc_classical.starlet_grid import Grid
 from lensproc_classical.starlet_problem import Problem, solve
 from lensproc_classical.starlet_transform import smooth

@@ -1,0 +1,182 @@
+"""The last step of a trained enhancer: what the input measured and the network missed is put back.
+
+The residual r = x - H y of a faithful image is noise. Two parts of it are not left to a network's judgement.
+Slow waves, several PSFs long, are measured by the input far better than any prior knows them: they are taken
+over, so the total flux is the input's. And where light is *significant*, in the input or in the residual, r is
+deconvolved (Wiener) and added: flux lost from a source comes back, and what was invented goes. Elsewhere nothing
+is added, so the sky's noise is not copied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lensproc.nn.forward import forward
+from lensproc.nn.psf import SIGMA_PER_FWHM
+
+MARGIN = 16
+"""Pixels by which images are continued before they are filtered [input px]."""
+RESPONSE = 33
+"""Side of the image of what H makes of one corrected pixel [input px]."""
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """How much of the residual is put back.
+
+    Parameters
+    ----------
+    smooth : float
+        FWHM of the Gaussian that separates slow waves [FWHM of the PSF].
+    damping : float
+        Power of the response below which the deconvolution is damped (1 at zero frequency).
+    light : (float, float)
+        Significance of light in the input from which correction begins, and from which it is whole [σ].
+    residual : (float, float)
+        The same for the residual.
+    """
+
+    smooth: float = 4.0
+    damping: float = 0.1
+    light: tuple[float, float] = (3.0, 5.0)
+    residual: tuple[float, float] = (4.0, 5.0)
+
+
+def consistent(
+    image: Tensor,
+    observed: Tensor,
+    variance: Tensor,
+    kernels: Tensor | None,
+    psf: Tensor,
+    fwhm: Tensor,
+    scale: int,
+    settings: Consistency = Consistency(),
+) -> Tensor:
+    """Make an enhanced image agree with its input.
+
+    Parameters
+    ----------
+    image : Tensor, shape (N, 1, sH, sW)
+        Enhanced images, as surface brightness.
+    observed, variance : Tensor, shape (N, 1, H, W)
+        Their inputs, with the sky near 0, and the variance of each pixel.
+    kernels : Tensor, shape (N, k, k) or (1, k, k), or None
+        Of H, from `lensproc.nn.psf.matching_kernel`.
+    psf : Tensor, shape (N, p, p), p odd
+        Effective PSF on the pixels of the input, summing to 1.
+    fwhm : Tensor, shape (N,)
+        Its FWHM [input px].
+    scale : int
+        Output pixels per input pixel.
+    settings : Consistency
+        How much is put back.
+
+    Returns
+    -------
+    Tensor, shape of `image`
+        Differentiable in `image`.
+    """
+    residual = observed - forward(image, kernels, scale, "surface brightness")
+    field = _Field(residual, response(kernels, scale, residual))
+    significant = matched_significance(observed, variance, psf)
+    left = matched_significance(residual, variance, psf)
+    unit = _robust_scatter(left)
+    where = torch.maximum(
+        _rise(significant / unit, settings.light), _rise(left.abs() / unit, settings.residual)
+    )
+    where = _widened(where, fwhm)
+    slow = field.gaussian(settings.smooth * fwhm * SIGMA_PER_FWHM)
+    sharp = where * field.filtered((1.0 - slow) * field.inverse(settings.damping), residual)
+    rest = residual - field.filtered(field.spectrum, sharp)
+    return image + _raised(sharp + field.filtered(slow, rest), scale)
+
+
+def matched_significance(image: Tensor, variance: Tensor, psf: Tensor) -> Tensor:
+    """Signal to noise of a point source at every pixel, for white noise, shape (N, 1, H, W).
+
+    Σ P x/v / √(Σ P²/v): the best linear estimate of a flux over its error (e.g. Zackay & Ofek 2017, ApJ 836, 187).
+    """
+    half = psf.shape[-1] // 2
+    kernel = psf.to(image)[:, None]
+    weight = 1.0 / variance
+    n = image.shape[0]
+
+    def correlate(field: Tensor, kernels: Tensor) -> Tensor:
+        padded = functional.pad(field, (half, half, half, half), mode="replicate")
+        size = [length + 2 * half for length in field.shape[-2:]]
+        spectrum = torch.fft.rfft2(padded) * torch.fft.rfft2(kernels, s=size).conj()
+        result: Tensor = torch.fft.irfft2(spectrum, s=size)
+        return result[..., : field.shape[-2], : field.shape[-1]]
+
+    assert kernel.shape[0] == n
+    peak = correlate(image * weight, kernel)
+    return peak / torch.sqrt(correlate(weight, kernel**2).clamp(min=1e-30))
+
+
+def response(kernels: Tensor | None, scale: int, like: Tensor) -> Tensor:
+    """Give what H makes of a correction of 1 in the middle input pixel, shape (N, 1, RESPONSE, RESPONSE)."""
+    count = 1 if kernels is None else kernels.shape[0]
+    one = like.new_zeros((count, 1, RESPONSE, RESPONSE))
+    one[..., RESPONSE // 2, RESPONSE // 2] = 1.0
+    return forward(_raised(one, scale), kernels, scale, "surface brightness")
+
+
+class _Field:
+    """Linear filters on a grid of images, continued beyond their frames, by Fourier transforms."""
+
+    def __init__(self, like: Tensor, kernel: Tensor) -> None:
+        self.height, self.width = like.shape[-2:]
+        self.size = [self.height + 2 * MARGIN, self.width + 2 * MARGIN]
+        half = kernel.shape[-1] // 2
+        canvas = like.new_zeros((kernel.shape[0], 1, *self.size))
+        canvas[..., : kernel.shape[-2], : kernel.shape[-1]] = kernel
+        self.spectrum = torch.fft.rfft2(canvas.roll((-half, -half), (-2, -1)))
+        rows = 2.0 * torch.pi * torch.fft.fftfreq(self.size[0], device=like.device)
+        columns = 2.0 * torch.pi * torch.fft.rfftfreq(self.size[1], device=like.device)
+        self.wave2 = rows[:, None] ** 2 + columns[None, :] ** 2
+
+    def gaussian(self, sigma: Tensor) -> Tensor:
+        """Response of a Gaussian of width `sigma` [px], shape (N, 1, h, w)."""
+        result: Tensor = torch.exp(-0.5 * sigma[:, None, None, None] ** 2 * self.wave2)
+        return result
+
+    def inverse(self, damping: float) -> Tensor:
+        """Wiener inverse of the response of H."""
+        return self.spectrum.conj() / (self.spectrum.abs() ** 2 + damping)
+
+    def filtered(self, by: Tensor, image: Tensor) -> Tensor:
+        padded = functional.pad(image, (MARGIN,) * 4, mode="replicate")
+        full: Tensor = torch.fft.irfft2(torch.fft.rfft2(padded) * by, s=self.size)
+        return full[..., MARGIN : MARGIN + self.height, MARGIN : MARGIN + self.width]
+
+
+def _raised(image: Tensor, scale: int) -> Tensor:
+    if scale == 1:
+        return image
+    return functional.interpolate(image, scale_factor=scale, mode="bicubic")
+
+
+def _robust_scatter(significance: Tensor) -> Tensor:
+    """Scatter of the filtered noise, at least 1: correlated noise has more than its pixels' variance says."""
+    flat = significance.flatten(1)
+    middle = flat.median(dim=1, keepdim=True).values
+    scatter: Tensor = 1.4826 * (flat - middle).abs().median(dim=1).values
+    return scatter.clamp(min=1.0)[:, None, None, None]
+
+
+def _rise(value: Tensor, limits: tuple[float, float]) -> Tensor:
+    """0 below the first limit, 1 above the second, smooth between."""
+    share = ((value - limits[0]) / (limits[1] - limits[0])).clamp(0.0, 1.0)
+    return share * share * (3.0 - 2.0 * share)
+
+
+def _widened(where: Tensor, fwhm: Tensor) -> Tensor:
+    """Largest value within half a FWHM of each pixel, with a soft edge."""
+    reach = max(1, round(0.5 * float(fwhm.max())))
+    wide = functional.max_pool2d(where, 2 * reach + 1, stride=1, padding=reach)
+    padded = functional.pad(wide, (1, 1, 1, 1), mode="replicate")
+    return functional.avg_pool2d(padded, 3, stride=1)
