@@ -146,7 +146,8 @@ class _Field:
 
     def inverse(self, damping: float) -> Tensor:
         """Wiener inverse of the response of H."""
-        return self.spectrum.conj() / (self.spectrum.abs() ** 2 + damping)
+        result: Tensor = self.spectrum.conj() / (self.spectrum.abs() ** 2 + damping)
+        return result
 
     def filtered(self, by: Tensor, image: Tensor) -> Tensor:
         padded = functional.pad(image, (MARGIN,) * 4, mode="replicate")
