@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from lensproc.nn import starting
 from lensproc.nn.blocks import Residual, conv, pixel_shuffle, require_blocks
 
 WIDTH = 64
@@ -50,7 +51,10 @@ class ResnetSISR(nn.Module):
         self.blocks = nn.Sequential(*(block() for _ in range(blocks)))
         self.middle = nn.Sequential(conv(WIDTH, WIDTH, 9), *norm())
         self.up = nn.Sequential(pixel_shuffle(WIDTH), nn.ReLU()) if upsample else nn.Identity()
-        self.last = nn.Sequential(conv(WIDTH, 1, 3), nn.ReLU())
+        last = conv(WIDTH, 1, 3)
+        # With a bias of either sign the last ReLU may be shut from the start, and then never learns.
+        last.bias = nn.Parameter(torch.full((1,), 0.1))
+        self.last = nn.Sequential(last, nn.ReLU())
         # Two convolutions of 9×9, two of 3×3 in each block, and those at the end; the one on fine pixels reaches
         # into the neighbouring input pixel.
         self.reach = 4 + 2 * blocks + 4 + (2 if upsample else 1)
@@ -61,3 +65,11 @@ class ResnetSISR(nn.Module):
         features = features + self.middle(self.blocks(features))
         result: torch.Tensor = self.last(self.up(features))
         return result
+
+    def start_as_interpolation(self, others: float = starting.OTHERS) -> None:
+        """Let training start from an interpolation (without upsampling: from the image itself)."""
+        starting.carry(self.first)
+        starting.leave_out(self.middle)
+        if not isinstance(self.up, nn.Identity):
+            starting.interpolate(self.up)
+        starting.read_out(self.last, others)

@@ -1,0 +1,99 @@
+"""Networks that double the number of pixels along a side.
+
+This file holds manifests only and imports neither numpy nor torch: ``lensproc plugins list`` reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lensproc.contract.hookspecs import hookimpl
+from lensproc.contract.manifest import Manifest, Tolerance
+from lensproc.contract.weights import weights_option
+
+lensproc_api = 1
+
+PAIRS = "lensproc_superres.training:task"
+"""Training on pairs of a low- and a high-resolution image."""
+
+
+def _network(
+    stage_id: str, module: str, halo: int, summary: str, citation: str, output_psf: str | float = "same"
+) -> Manifest:
+    """Manifest of a network that takes images of range [0, 1].
+
+    Pairs whose small image is interpolated from the large one keep their PSF: of H with ``same`` and with every
+    ratio of FWHM, ``same`` takes the large image closest to the small one (docs/stages.md).
+    """
+    return Manifest(
+        id=stage_id,
+        kind="enhance",
+        factory=f"lensproc_superres.{module}:stage",
+        training=PAIRS,
+        summary=summary,
+        citation=citation,
+        options=(weights_option(),),
+        scale=2,
+        normalisation="range",
+        output_psf=output_psf,
+        halo=halo,
+        dtypes=("float32", "bfloat16"),
+        tolerance=Tolerance(flux=0.05, centroid=0.1),
+    )
+
+
+RESNET_SISR = _network(
+    "resnet-sisr",
+    "resnet_sisr",
+    42,
+    "residual blocks with batch normalisation, 10 or 16",
+    "He et al. 2016, CVPR, 770; Shi et al. 2016, CVPR, 1874",
+)
+
+RESNET_SISR_SPARSE = _network(
+    "resnet-sisr-sparse",
+    "resnet_sisr",
+    42,
+    "resnet-sisr from few pairs of two telescopes",
+    "He et al. 2016, CVPR, 770; Shi et al. 2016, CVPR, 1874",
+    output_psf=0.3,
+)
+
+SRRESNET = _network(
+    "srresnet",
+    "srresnet",
+    13,
+    "residual blocks without batch normalisation, 1 to 3",
+    "Ledig et al. 2017, CVPR, 105",
+)
+
+SRCNN = _network(
+    "srcnn", "srcnn", 6, "three convolutions over an interpolated image", "Dong et al. 2016, TPAMI 38, 295"
+)
+
+SUPERRESCNN = _network(
+    "superrescnn",
+    "superrescnn",
+    1,
+    "three wide convolutions over repeated pixels",
+    "Dong et al. 2016, TPAMI 38, 295",
+)
+
+EDSR = _network(
+    "edsr", "edsr", 36, "16 scaled residual blocks without normalisation", "Lim et al. 2017, CVPRW, 1132"
+)
+
+ESRN = _network(
+    "esrn",
+    "esrn",
+    124,
+    "residual-in-residual dense blocks, 1 to 8",
+    "Wang et al. 2018, ECCVW, arXiv:1809.00219",
+)
+
+
+@hookimpl
+def lensproc_register_stages(register: Callable[[Manifest], None]) -> None:
+    """Hand over the manifests of this package."""
+    for manifest in (RESNET_SISR, RESNET_SISR_SPARSE, SRRESNET, SRCNN, SUPERRESCNN, EDSR, ESRN):
+        register(manifest)

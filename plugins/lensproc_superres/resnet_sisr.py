@@ -1,0 +1,19 @@
+"""``resnet-sisr`` and ``resnet-sisr-sparse``; the network is shared, so it stands in `lensproc.nn.resnet_sisr`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lensproc.contract.network import NetworkStage
+from lensproc.nn.resnet_sisr import ResnetSISR as Network
+from lensproc.nn.spec import from_spec
+
+if TYPE_CHECKING:
+    from lensproc.contract.manifest import Manifest, OptionValue
+
+
+def stage(manifest: Manifest, options: Mapping[str, OptionValue]) -> NetworkStage:
+    """Build the stage."""
+    return NetworkStage(manifest, options, partial(from_spec, Network, name=manifest.id))
