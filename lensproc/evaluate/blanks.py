@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lensproc.evaluate.experiment import Column, Experiment, Trial, columns_of, groups, make_table, spread_out
-from lensproc.evaluate.intervals import rate
+from lensproc.evaluate.experiment import SYSTEM, Cell, Experiment, Trial, counted, table_of
 from lensproc.evaluate.look import forced_snr, look_at
 from lensproc.evaluate.scenes import scene
 from lensproc.evaluate.sizes import Sizes
@@ -49,28 +48,12 @@ def measure(subject: Subject, seed: int, indices: Sequence[int], sizes: Sizes) -
 
 def tabulate(trials: Sequence[Blank]) -> Table:
     """Sum up: false sources per 1,000 fields, before and after the forced fit."""
-    rows = []
-    for (system,), those in groups(trials, "system").items():
-        found, supported = sum(t.found for t in those), sum(t.supported for t in those)
-        rows.append(
-            {
-                "system": system,
-                "fields": len(those),
-                "found": found,
-                **spread_out("found_rate", rate(found, len(those), 1000.0)),
-                "supported": supported,
-                **spread_out("supported_rate", rate(supported, len(those), 1000.0)),
-            }
-        )
-    columns = {
-        "system": Column("what was measured"),
-        "fields": Column("empty fields"),
-        "found": Column("sources found in them"),
-        **columns_of("found_rate", "the same per 1,000 fields"),
-        "supported": Column("of these, with a forced SNR of 5 or more on the input"),
-        **columns_of("supported_rate", "the same per 1,000 fields"),
-    }
-    return make_table(rows, columns)
+    cells = (
+        Cell("fields", "empty fields", len),
+        *counted("found", "sources found in them", "fields"),
+        *counted("supported", "of these, with a forced SNR of 5 or more on the input", "fields"),
+    )
+    return table_of(trials, {"system": SYSTEM}, cells)
 
 
 EXPERIMENT = Experiment(

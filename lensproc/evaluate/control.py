@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lensproc.evaluate.experiment import Column, Experiment, Trial, columns_of, groups, make_table, spread_out
-from lensproc.evaluate.intervals import rate
+from lensproc.evaluate.experiment import SYSTEM, Cell, Experiment, Trial, counted, table_of
 from lensproc.evaluate.look import forced_snr, look_at
 from lensproc.evaluate.scenes import scene
 from lensproc.evaluate.sizes import Sizes
@@ -69,24 +68,13 @@ def measure(subject: Subject, seed: int, indices: Sequence[int], sizes: Sizes) -
 
 def tabulate(trials: Sequence[Lens]) -> Table:
     """Sum up: false POINTs per 1,000 lenses."""
-    rows = []
-    for (system,), those in groups(trials, "system").items():
-        row: dict[str, object] = {"system": system, "lenses": len(those)}
-        for name in ("points", "supported", "invented"):
-            count = sum(getattr(trial, name) for trial in those)
-            row |= {name: count, **spread_out(f"{name}_rate", rate(count, len(those), 1000.0))}
-        rows.append(row)
-    columns = {
-        "system": Column("what was measured"),
-        "lenses": Column("lenses without a quasar"),
-        "points": Column("candidates labelled POINT"),
-        **columns_of("points_rate", "the same per 1,000 lenses"),
-        "supported": Column("of these, with a forced SNR of 5 or more on the input"),
-        **columns_of("supported_rate", "the same per 1,000 lenses"),
-        "invented": Column("POINTs where the noise-free truth has no peak"),
-        **columns_of("invented_rate", "the same per 1,000 lenses"),
-    }
-    return make_table(rows, columns)
+    cells = (
+        Cell("lenses", "lenses without a quasar", len),
+        *counted("points", "candidates labelled POINT", "lenses"),
+        *counted("supported", "of these, with a forced SNR of 5 or more on the input", "lenses"),
+        *counted("invented", "POINTs where the noise-free truth has no peak", "lenses"),
+    )
+    return table_of(trials, {"system": SYSTEM}, cells)
 
 
 EXPERIMENT = Experiment(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensproc.enhanced import Enhanced
-from lensproc.evaluate.experiment import Column, Experiment, Trial, columns_of, groups, make_table, spread_out
+from lensproc.evaluate.experiment import SYSTEM, Cell, Column, Experiment, Trial, averaged, table_of
 from lensproc.evaluate.intervals import mean
 from lensproc.evaluate.scenes import Scene, scene
 from lensproc.evaluate.sizes import Sizes
@@ -45,14 +45,14 @@ class Covered(Trial):
     ----------
     group : str
         sky, arc, point or core; all where nothing could be measured.
-    share : float
+    covered : float
         Part of them whose 90 % interval holds the truth.
     status : str
         ``measured``, or why not.
     """
 
     group: str
-    share: float
+    covered: float
     status: str = MEASURED
 
 
@@ -121,25 +121,13 @@ def pixel_groups(made: Scene) -> dict[str, NDArray[np.bool_]]:
 
 def tabulate(trials: Sequence[Covered]) -> Table:
     """Sum up by system and group."""
-    rows = []
-    for (system, group), those in groups(trials, "system", "group").items():
-        rows.append(
-            {
-                "system": system,
-                "group": group,
-                "scenes": sum(math.isfinite(trial.share) for trial in those),
-                **spread_out("covered", mean(np.array([trial.share for trial in those]))),
-                "status": those[0].status,
-            }
-        )
-    columns = {
-        "system": Column("what was measured"),
-        "group": Column("sky, arc (light above 1 sigma), point (within 1 FWHM), core (within 1.5 FWHM)"),
-        "scenes": Column("scenes"),
-        **columns_of("covered", "mean share of pixels whose 90 % interval holds the truth"),
-        "status": Column("measured, or why not"),
-    }
-    return make_table(rows, columns)
+    groups = "sky, arc (light above 1 sigma), point (within 1 FWHM), core (within 1.5 FWHM)"
+    cells = (
+        Cell("scenes", "scenes", lambda those: sum(math.isfinite(trial.covered) for trial in those)),
+        averaged("covered", "mean share of pixels whose 90 % interval holds the truth", mean),
+        Cell("status", "measured, or why not", lambda those: those[0].status),
+    )
+    return table_of(trials, {"system": SYSTEM, "group": Column(groups)}, cells)
 
 
 EXPERIMENT = Experiment(

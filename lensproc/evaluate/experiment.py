@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lensproc.evaluate.intervals import Measured
+import numpy as np
+from numpy.typing import NDArray
+
+from lensproc.evaluate.intervals import Measured, rate
 from lensproc.evaluate.sizes import Sizes
 from lensproc.evaluate.subjects import Subject
 
@@ -73,6 +76,87 @@ class Column:
 
     description: str
     unit: str = ""
+
+
+SYSTEM = Column("what was measured")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a table says of a group of trials.
+
+    Parameters
+    ----------
+    name : str
+        Of the column.
+    description : str
+        One line.
+    of : callable
+        Trials of the group to the value; to a `Measured` where there is an interval.
+    unit : str
+        FITS unit string; empty for none.
+    interval : bool
+        True where the columns ``NAME_low`` and ``NAME_high`` go with it.
+    """
+
+    name: str
+    description: str
+    of: Callable[[Sequence[Any]], Any]
+    unit: str = ""
+    interval: bool = False
+
+
+def table_of(trials: Sequence[Any], keys: Mapping[str, Column], cells: Sequence[Cell]) -> Table:
+    """Sum up trials: one row for each group of equal `keys`, in the order in which they first come.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        All of them; may be empty.
+    keys : mapping of str to Column
+        Fields of the trials that tell the groups apart.
+    cells : sequence of Cell
+        Further columns.
+    """
+    rows = []
+    for values, those in groups(trials, *keys).items():
+        row: dict[str, object] = dict(zip(keys, values, strict=True))
+        for cell in cells:
+            value = cell.of(those)
+            row |= spread_out(cell.name, value) if cell.interval else {cell.name: value}
+        rows.append(row)
+    columns = dict(keys)
+    for cell in cells:
+        heading = Column(cell.description, cell.unit)
+        spread = columns_of(cell.name, cell.description, cell.unit)
+        columns |= spread if cell.interval else {cell.name: heading}
+    return make_table(rows, columns)
+
+
+def averaged(
+    name: str, description: str, average: Callable[[NDArray[np.float64]], Measured], unit: str = ""
+) -> Cell:
+    """Cell of an average, with its interval, of what the trials hold in the field `name`."""
+
+    def of(those: Sequence[Any]) -> Measured:
+        return average(np.array([getattr(trial, name) for trial in those]))
+
+    return Cell(name, description, of, unit, interval=True)
+
+
+def total(name: str, description: str) -> Cell:
+    """Cell of the sum of what the trials hold in the field `name`."""
+    return Cell(name, description, lambda those: sum(getattr(trial, name) for trial in those))
+
+
+def counted(name: str, description: str, noun: str) -> tuple[Cell, Cell]:
+    """Cells of a number that each trial holds in the field `name`: its sum, and the rate per 1,000 `noun`."""
+    summed = total(name, description)
+
+    def per_thousand(those: Sequence[Any]) -> Measured:
+        return rate(summed.of(those), len(those), 1000.0)
+
+    return summed, Cell(f"{name}_rate", f"the same per 1,000 {noun}", per_thousand, interval=True)
 
 
 def make_table(rows: Sequence[dict[str, object]], columns: dict[str, Column]) -> Table:

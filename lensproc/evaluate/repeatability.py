@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lensproc.evaluate.experiment import Column, Experiment, Trial, columns_of, groups, make_table, spread_out
+from lensproc.evaluate.experiment import SYSTEM, Cell, Column, Experiment, Trial, averaged, table_of
 from lensproc.evaluate.intervals import mean
 from lensproc.evaluate.scenes import another_exposure, scene
 from lensproc.evaluate.sizes import Sizes
@@ -114,24 +114,13 @@ def measure(subject: Subject, seed: int, indices: Sequence[int], sizes: Sizes) -
 
 def tabulate(trials: Sequence[Repeat]) -> Table:
     """Sum up by system and ring."""
-    rows = [
-        {
-            "system": system,
-            "frequency": frequency,
-            "n": len(those),
-            **spread_out("correlation", mean(np.array([t.correlation for t in those]))),
-            **spread_out("with_truth", mean(np.array([t.with_truth for t in those]))),
-        }
-        for (system, frequency), those in groups(trials, "system", "frequency").items()
-    ]
-    columns = {
-        "system": Column("what was measured"),
-        "frequency": Column("middle of the ring in cycles per input pixel", "1 / pix"),
-        "n": Column("scenes"),
-        **columns_of("correlation", "mean ring correlation of two exposures"),
-        **columns_of("with_truth", "mean ring correlation of one exposure with the noise-free truth"),
-    }
-    return make_table(rows, columns)
+    keys = {"system": SYSTEM, "frequency": Column("middle of the ring in cycles per input pixel", "1 / pix")}
+    cells = (
+        Cell("n", "scenes", len),
+        averaged("correlation", "mean ring correlation of two exposures", mean),
+        averaged("with_truth", "mean ring correlation of one exposure with the noise-free truth", mean),
+    )
+    return table_of(trials, keys, cells)
 
 
 EXPERIMENT = Experiment(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensproc.enhanced import Enhanced
-from lensproc.evaluate.experiment import Column, Experiment, Trial, columns_of, groups, make_table, spread_out
+from lensproc.evaluate.experiment import SYSTEM, Cell, Column, Experiment, Trial, averaged, table_of, total
 from lensproc.evaluate.injection import HOSTS, Star, stars_of
 from lensproc.evaluate.intervals import median
 from lensproc.evaluate.look import brought_back, look_at
@@ -178,33 +178,17 @@ def _new_sources(
 
 def tabulate(trials: Sequence[Steadiness]) -> Table:
     """Sum up by system and change."""
-    rows = []
-    for (system, variation), those in groups(trials, "system", "variation").items():
-        rows.append(
-            {
-                "system": system,
-                "variation": variation,
-                "kind": those[0].kind,
-                "n": len(those),
-                **spread_out("change", median(np.array([trial.change for trial in those]))),
-                **spread_out("flux_change", median(np.array([trial.flux_change for trial in those]))),
-                **spread_out("moved", median(np.array([trial.moved for trial in those]))),
-                "missing": sum(trial.missing for trial in those),
-                "false_sources": sum(trial.false_sources for trial in those),
-            }
-        )
-    columns = {
-        "system": Column("what was measured"),
-        "variation": Column("what was done to the input"),
-        "kind": Column("family of the change"),
-        "n": Column("scenes"),
-        **columns_of("change", "median rms change of the output in units of the input's sky noise"),
-        **columns_of("flux_change", "median relative change of the flux of a star of SNR 50"),
-        **columns_of("moved", "median distance that this star went beside its place", "pix"),
-        "missing": Column("output pixels lost beyond those that were missing"),
-        "false_sources": Column("new candidates at the defect, all scenes together"),
-    }
-    return make_table(rows, columns)
+    keys = {"system": SYSTEM, "variation": Column("what was done to the input")}
+    cells = (
+        Cell("kind", "family of the change", lambda those: those[0].kind),
+        Cell("n", "scenes", len),
+        averaged("change", "median rms change of the output in units of the input's sky noise", median),
+        averaged("flux_change", "median relative change of the flux of a star of SNR 50", median),
+        averaged("moved", "median distance that this star went beside its place", median, "pix"),
+        total("missing", "output pixels lost beyond those that were missing"),
+        total("false_sources", "new candidates at the defect, all scenes together"),
+    )
+    return table_of(trials, keys, cells)
 
 
 EXPERIMENT = Experiment(
