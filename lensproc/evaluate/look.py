@@ -54,7 +54,7 @@ def forced_snr(look: Look) -> Array:
     if len(found) == 0:
         return np.zeros(0)
     assert pair.psf is not None
-    lens = 0.0 if pair.center is None else azimuthal_median(pair.x, pair.center)
+    lens = 0.0 if pair.lens is None else azimuthal_median(pair.x, pair.lens)
     fluxes = ForcedFit(PointSpread(pair.psf), found.x, found.y, pair.noise).fluxes(pair.x - lens)
     return np.nan_to_num(fluxes.flux / fluxes.error)
 

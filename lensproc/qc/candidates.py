@@ -23,11 +23,12 @@ def candidates_in(pair: Pair) -> tuple[Candidates, Array]:
     """Candidates of the input, and the 1σ of the finder's filter at each."""
     assert pair.psf is not None
     level = pair.noise.response(recipe_kernel(pair.psf.fwhm)) * pair.noise.sigma
+    threshold = np.hypot(at.FINDER_SNR * level, at.TEXTURE_SNR * pair.texture)
     found = find_sources(
         pair.x,
         pair.psf.fwhm,
-        np.where(np.isfinite(level), at.FINDER_SNR * level, 1e30),
-        pair.center,
+        np.where(np.isfinite(level), threshold, 1e30),
+        pair.lens,
         excluded=~np.isfinite(level),
     )
     found = _beyond_nucleus(found, pair)
@@ -60,14 +61,16 @@ def candidates_out(
         # the pooled map carries the noise of good pixels into bad ones, where nothing is looked for
         filtered = np.where(np.isfinite(sigma), redrawn.sigma, np.inf)
         threshold = np.maximum(max(at.FINDER_SNR, redrawn.tail) * filtered, faintest * sigma)
-    center = None
-    if pair.center is not None:
-        center = (pair.scale * (pair.center[0] + 0.5) - 0.5, pair.scale * (pair.center[1] + 0.5) - 0.5)
+    # the texture is the input's, as high as the finder sees it on the output: an enhancer that draws structure
+    # of its own must not raise the threshold that it is held against
+    structure = pair.texture * (star / _star(finder_kernel(pair.psf.fwhm), pair.psf.fwhm))
+    structure = structure.repeat(pair.scale, 0).repeat(pair.scale, 1)
+    threshold = np.hypot(threshold, at.TEXTURE_SNR * structure)
     found = find_sources(
         pair.y,
         width,
         np.where(np.isfinite(threshold), threshold, 1e30),
-        center,
+        pair.lens_out,
         pair.scale,
         excluded=~np.isfinite(threshold),
     )
@@ -92,9 +95,9 @@ def _at(level: Array, found: Candidates) -> Array:
 
 
 def _outside_nucleus(found: Candidates, pair: Pair) -> NDArray[np.bool_]:
-    if pair.center is None or pair.psf is None:
+    if pair.lens is None or pair.psf is None:
         return np.ones(len(found), bool)
-    distance = np.hypot(found.x - pair.center[0], found.y - pair.center[1])
+    distance = np.hypot(found.x - pair.lens[0], found.y - pair.lens[1])
     return np.asarray(distance >= at.NUCLEUS * pair.psf.fwhm)
 
 

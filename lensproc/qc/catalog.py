@@ -96,11 +96,11 @@ def catalogue(
 def _measure(pair: Pair, x: Array, y: Array) -> dict[str, NDArray[np.generic]]:
     """Measure forced fluxes on x and H y, and the shift between them, the lens's round light taken off both."""
     if x.size == 0:
-        names = ("snr_forced", "dchi2_pair", "flux_in", "flux_out", "flux_err", "dx", "dy", "shift_err")
-        return {name: np.zeros(0) for name in names}
+        fluxes = ("snr_forced", "dchi2_pair", "flux_in", "flux_out", "flux_err", "change_err")
+        return {name: np.zeros(0) for name in (*fluxes, "dx", "dy", "shift_err")}
     assert pair.psf is not None
     assert pair.hy is not None
-    lens = 0.0 if pair.center is None else azimuthal_median(pair.x, pair.center)
+    lens = 0.0 if pair.lens is None else azimuthal_median(pair.x, pair.lens)
     fit = ForcedFit(PointSpread(pair.psf), x, y, pair.noise)
     before = fit.fluxes(pair.x - lens)
     after = fit.fluxes(pair.hy - lens)
@@ -114,6 +114,7 @@ def _measure(pair: Pair, x: Array, y: Array) -> dict[str, NDArray[np.generic]]:
         "flux_in": before.flux,
         "flux_out": after.flux,
         "flux_err": flux_err,
+        "change_err": np.hypot(fit.error_of(pair.spread), pair.h_error * np.abs(before.flux)),
         "dx": dx,
         "dy": dy,
         "shift_err": error,
@@ -142,7 +143,7 @@ def _pair_tests(pair: Pair, x: Array, y: Array, partner: NDArray[np.intp]) -> Ar
     assert pair.psf is not None
     spread = PointSpread(pair.psf)
     error = at.H_ERROR["width" if pair.psf.image is None else "image"]
-    light = pair.x if pair.center is None else pair.x - azimuthal_median(pair.x, pair.center)
+    light = pair.x if pair.lens is None else pair.x - azimuthal_median(pair.x, pair.lens)
     for k in claims:
         other = partner[k]
         places = (float(x[other]), float(y[other])), (float(x[k]), float(y[k]))
@@ -155,9 +156,9 @@ def _verdicts(
 ) -> NDArray[np.str_]:
     assert pair.psf is not None
     words = []
-    names = ("snr_forced", "flux_in", "flux_out", "flux_err", "dchi2_pair")
+    names = ("snr_forced", "flux_in", "flux_out", "flux_err", "change_err", "dchi2_pair")
     for k, where in enumerate(kind):
-        snr, flux_in, flux_out, error, dchi2 = (float(measured[name][k]) for name in names)
+        snr, flux_in, flux_out, error, change, dchi2 = (float(measured[name][k]) for name in names)
         if where == "both":
             words.append("MATCHED")
         elif where == "in":
@@ -165,7 +166,7 @@ def _verdicts(
         else:
             words.append(
                 verdict_of_new(
-                    snr, flux_in, flux_out, error, bool(claims[k]), dchi2, pair.psf.image is not None
+                    snr, flux_in, flux_out, change, bool(claims[k]), dchi2, pair.psf.image is not None
                 )
             )
     return np.array(words, dtype="U8")

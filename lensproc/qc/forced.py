@@ -134,9 +134,7 @@ class ForcedFit:
         self._correlation = noise.variance_of(whole) / energy
         self.measurable = np.diag(self._normal) > 0.5 * energy
         self._inverse = self._inverted()
-        variance = (self.template**2 * np.where(self.used, sigma, 0.0) ** 2).sum((1, 2)) * self._correlation
-        self.error = np.sqrt((self._inverse**2 * variance).sum(1))
-        self.error[~self.measurable] = np.inf
+        self.error = self.error_of(noise.sigma)
 
     def _inverted(self) -> Array:
         """Inverse of the normal equations; sources of which half the circle is missing are left out."""
@@ -146,6 +144,14 @@ class ForcedFit:
         normal[~self.measurable, ~self.measurable] = 1.0
         diagonal = np.diag(normal)
         return np.asarray(np.linalg.inv(normal + np.diag(1e-6 * diagonal))) if normal.size else normal
+
+    def error_of(self, sigma: Array) -> Array:
+        """1σ error of the fluxes for another 1σ per pixel, shape (ny, nx), correlated as the noise is."""
+        weight = self.template * np.where(self.used, sigma.ravel()[self.index], 0.0)
+        variance = (weight**2).sum((1, 2)) * self._correlation
+        error = np.sqrt((self._inverse**2 * variance).sum(1))
+        error[~self.measurable] = np.inf
+        return np.asarray(error)
 
     def fluxes(self, image: Array) -> Fluxes:
         """Fluxes on an image of shape (ny, nx) without NaN."""

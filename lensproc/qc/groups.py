@@ -33,8 +33,8 @@ def pixel_groups(pair: Pair) -> dict[str, NDArray[np.bool_]]:
     columns, rows = np.arange(nx), np.arange(ny)[:, None]
     fwhm = pair.psf.fwhm if pair.psf else 3.0
     core, point = np.zeros((ny, nx), bool), np.zeros((ny, nx), bool)
-    if pair.center is not None:
-        core = np.hypot(columns - pair.center[0], rows - pair.center[1]) <= CORE_RADIUS * fwhm
+    if pair.lens is not None:
+        core = np.hypot(columns - pair.lens[0], rows - pair.lens[1]) <= CORE_RADIUS * fwhm
     if pair.psf is not None and min(ny, nx) >= at.SMALLEST_SIDE * fwhm:
         found, _ = candidates_in(pair)
         for x, y, blobness in zip(found.x, found.y, found.blobness, strict=True):

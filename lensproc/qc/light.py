@@ -63,7 +63,9 @@ def azimuthal_median(image: Array, center: tuple[float, float]) -> Array:
     return np.asarray(np.interp(radius, radii, medians))
 
 
-def ring_median(image: Array, inner: float, outer: float) -> Array:
+def ring_median(
+    image: Array, inner: float, outer: float, most: int = RING_SAMPLES, step: int | None = None
+) -> Array:
     """Median of a ring about each pixel, taken on a coarser grid and interpolated, shape of `image`.
 
     Parameters
@@ -72,10 +74,14 @@ def ring_median(image: Array, inner: float, outer: float) -> Array:
         Image without NaN; beyond its edge it is mirrored.
     inner, outer : float
         Radii of the ring [px].
+    most : int
+        Pixels of the ring that enter its median.
+    step : int, optional
+        Of the coarser grid [px]; a third of the inner radius where not given.
     """
     ny, nx = image.shape
-    step = max(1, int(inner / 3.0))
-    rows, columns = _ring_offsets(inner, outer)
+    step = step or max(1, int(inner / 3.0))
+    rows, columns = _ring_offsets(inner, outer, most)
     at_y, at_x = _grid(ny, step), _grid(nx, step)
     y = _mirror(at_y[:, None] + rows, ny)
     x = _mirror(at_x[:, None] + columns, nx)
@@ -102,15 +108,15 @@ def ring_mean(inner: float, outer: float) -> Array:
     return np.asarray(ring / ring.sum())
 
 
-def _ring_offsets(inner: float, outer: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _ring_offsets(inner: float, outer: float, most: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     reach = math.ceil(outer)
     rows, columns = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     radius = np.hypot(rows, columns)
     inside = (radius >= inner) & (radius <= outer)
     rows, columns = rows[inside], columns[inside]
-    if rows.size > RING_SAMPLES:
+    if rows.size > most:
         order = np.argsort(np.arctan2(rows, columns), kind="stable")
-        chosen = order[(np.arange(RING_SAMPLES - 1) * rows.size) // (RING_SAMPLES - 1)]
+        chosen = order[(np.arange(most - 1) * rows.size) // (most - 1)]
         rows, columns = rows[chosen], columns[chosen]
     return rows, columns
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lensproc.cutout import Cutout
 from lensproc.nn.prepare import sky_and_noise
+from lensproc.qc.photons import electrons_per_unit, photon_variance
 
 MAX_LAG = 4
 """Correlation is measured up to this lag [px]; beyond, noise counts as independent."""
@@ -36,7 +37,8 @@ class Noise:
     level : float
         Typical 1σ of a sky pixel, in the same unit; above 0.
     sigma : ndarray, shape (ny, nx)
-        1σ per pixel in units of `level`; infinite where a pixel is bad.
+        1σ per pixel in units of `level`; infinite where a pixel is bad. Without a variance plane that of the sky,
+        and of the light's photons where the unit tells them (`lensproc.qc.photons`).
     sky_pixels : ndarray of bool, shape (ny, nx)
         Good pixels without visible light.
     correlation : ndarray, shape (2 MAX_LAG + 1, 2 MAX_LAG + 1)
@@ -124,6 +126,10 @@ def measure_noise(cutout: Cutout, fwhm: float | None = None) -> Noise | None:
     residual = np.where(bad, 0.0, (cutout.data.astype(np.float64) - sky) / level)
     dark = dark_pixels(residual, bad, fwhm or 3.0)
     correlation, lag1, error = _correlation(residual / np.where(bad, 1.0, sigma), dark)
+    electrons = None if from_variance else electrons_per_unit(cutout)
+    if electrons is not None:
+        light = np.where(dark, 0.0, residual)
+        sigma = np.sqrt(sigma**2 + photon_variance(light, electrons * level, correlation))
     return Noise(sky, level, sigma, dark, correlation, lag1, error, from_variance)
 
 

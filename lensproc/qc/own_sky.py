@@ -56,10 +56,7 @@ def calibration_from_sky(pair: Pair) -> Calibration | None:
         return None
     width = finder_fwhm(pair.psf_out.fwhm)
     kernel = finder_kernel(width)
-    center = None
-    if pair.center is not None:
-        center = (pair.scale * (pair.center[0] + 0.5) - 0.5, pair.scale * (pair.center[1] + 0.5) - 0.5)
-    response = fftconvolve(subtract_light(pair.y, width, center), kernel, mode="same")
+    response = fftconvolve(subtract_light(pair.y, width, pair.lens_out), kernel, mode="same")
     blank = (pair.noise.sky_pixels & pair.clean).repeat(pair.scale, 0).repeat(pair.scale, 1)
     # a trough beside a source is the filter's own, and the ring median's
     blank = binary_erosion(blank, np.ones(kernel.shape, bool))

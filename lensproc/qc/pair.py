@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,11 @@ from lensproc.cutout import PSF, Cutout
 from lensproc.enhanced import Enhanced
 from lensproc.nn.forward import forward_image
 from lensproc.nn.psf import matching_kernel, output_psf_of
+from lensproc.qc.light import subtract_light
 from lensproc.qc.noise import Noise, fill_bad, measure_noise
+from lensproc.qc.nucleus import lens_is_seen
+from lensproc.qc.sources import finder_fwhm, recipe_kernel
+from lensproc.qc.texture import texture
 from lensproc.qc.thresholds import H_ERROR
 
 Array = NDArray[np.float64]
@@ -44,6 +49,8 @@ class Pair:
         Good pixels farther than an FWHM from any bad or missing one.
     judged : ndarray of bool, shape (ny, nx)
         Those of them that are not beside the frame, where H y can be held against x.
+    h_error : float
+        Relative error of H.
     spread : ndarray, shape (ny, nx)
         1σ of x - H y that an ideal output may have: noise, and the error of the PSF in H.
     """
@@ -60,12 +67,35 @@ class Pair:
     hy: Array | None
     clean: NDArray[np.bool_]
     judged: NDArray[np.bool_]
+    h_error: float
     spread: Array
 
     @property
     def center(self) -> tuple[float, float] | None:
-        """Zero-based (x, y) of the lens [input px]."""
+        """Zero-based (x, y) of the lens as read or assumed, whether or not it is seen [input px]."""
         return self.cutout.lens_center.value
+
+    @cached_property
+    def lens(self) -> tuple[float, float] | None:
+        """Zero-based (x, y) of the lens where its galaxy is seen [input px], else None (see `lens_is_seen`)."""
+        if self.center is None or self.psf is None:
+            return None
+        return self.center if lens_is_seen(self.x, self.noise, self.center, self.psf.fwhm) else None
+
+    @property
+    def lens_out(self) -> tuple[float, float] | None:
+        """The same in pixels of the output."""
+        if self.lens is None:
+            return None
+        return self.scale * (self.lens[0] + 0.5) - 0.5, self.scale * (self.lens[1] + 0.5) - 0.5
+
+    @cached_property
+    def texture(self) -> Array:
+        """1σ that the light's texture adds to the noise of the finder on the input, shape (ny, nx)."""
+        assert self.psf is not None
+        residual = subtract_light(self.x, finder_fwhm(self.psf.fwhm), self.lens)
+        level = self.noise.response(recipe_kernel(self.psf.fwhm)) * self.noise.sigma
+        return texture(residual, self.psf.fwhm, level)
 
     @property
     def back(self) -> Array:
@@ -126,6 +156,7 @@ def side_by_side(enhanced: Enhanced) -> Pair | None:
         hy=hy if known else None,
         clean=clean,
         judged=clean & _framed(bad.shape, psf.fwhm if psf else 3.0),
+        h_error=error,
         spread=np.hypot(noise.sigma, error * np.maximum(hy, 0.0)),
     )
 

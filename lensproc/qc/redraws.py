@@ -169,12 +169,9 @@ def finder_noise(pair: Pair, images: Sequence[Array], width: float) -> FinderNoi
     from scipy.ndimage import gaussian_filter
     from scipy.signal import fftconvolve
 
-    center = None
-    if pair.center is not None:
-        center = (pair.scale * (pair.center[0] + 0.5) - 0.5, pair.scale * (pair.center[1] + 0.5) - 0.5)
     kernel = finder_kernel(width)
     filtered = np.stack(
-        [fftconvolve(subtract_light(image, width, center), kernel, mode="same") for image in images]
+        [fftconvolve(subtract_light(image, width, pair.lens_out), kernel, mode="same") for image in images]
     )
     deviation = filtered - filtered.mean(0)
     good = pair.clean.repeat(pair.scale, 0).repeat(pair.scale, 1).astype(np.float64)

@@ -91,9 +91,9 @@ def _finder(threshold: float | Array, fwhm: float):  # type: ignore[no-untyped-d
         sigma_radius=at.SIGMA_RADIUS,
         min_separation=at.SEPARATION * fwhm,
         scale_threshold=False,
-        sharpness_range=at.SHARPNESS,
+        # the upper limit is left to `_are_spikes`: one hot pixel must not cost a star
+        sharpness_range=(at.SHARPNESS[0], math.inf),
         roundness_range=at.ROUNDNESS,
-        n_brightest=MOST_CANDIDATES,
     )
 
 
@@ -151,7 +151,38 @@ def pick_peaks(
     rows = np.clip(np.rint(y).astype(np.intp), 0, ny - 1)
     columns = np.clip(np.rint(x).astype(np.intp), 0, nx - 1)
     response = threshold[rows, columns] * 10.0 ** (-0.4 * height)
+    sharp = np.asarray(table["sharpness"])[inside] > at.SHARPNESS[1]
+    keep = ~sharp
+    keep[sharp] = ~_are_spikes(residual, x[sharp], y[sharp], threshold, finder_fwhm(fwhm))
+    if np.count_nonzero(keep) > MOST_CANDIDATES:
+        keep &= response >= np.sort(response[keep])[-MOST_CANDIDATES]
+    x, y, response = x[keep], y[keep], response[keep]
     return Candidates(x, y, response, blobness(residual, x, y, finder_fwhm(fwhm)))
+
+
+def _are_spikes(residual: Array, x: Array, y: Array, threshold: Array, fwhm: float) -> NDArray[np.bool_]:
+    """Tell which peaks have no star under their highest pixel.
+
+    Notes
+    -----
+    A cosmic ray or a hot pixel is sharper than the PSF allows; on blank sky nothing is left without its pixel. A
+    star that was hit keeps the light of its other pixels: a Gaussian and a constant, fitted to the finder's
+    footprint less the highest pixel, still stand above the threshold.
+    """
+    kernel = _finder(0.0, fwhm).kernel
+    star, used = np.asarray(kernel.gaussian_kernel_unmasked), np.asarray(kernel.mask, bool)
+    half_y, half_x = star.shape[0] // 2, star.shape[1] // 2
+    padded = np.pad(residual, ((half_y, half_y), (half_x, half_x)), mode="edge")
+    spikes = np.ones(x.size, bool)
+    for k, (column, row) in enumerate(zip(np.rint(x).astype(int), np.rint(y).astype(int), strict=True)):
+        row, column = min(max(row, 0), residual.shape[0] - 1), min(max(column, 0), residual.shape[1] - 1)
+        window = padded[row : row + star.shape[0], column : column + star.shape[1]]
+        others = used.copy()
+        others[np.unravel_index(int(np.where(used, window, -np.inf).argmax()), window.shape)] = False
+        profile = star[others] - star[others].mean()
+        height = float((profile * window[others]).sum() / (profile**2).sum())
+        spikes[k] = height < threshold[row, column]
+    return spikes
 
 
 def border_of(shape: tuple[int, int]) -> int:

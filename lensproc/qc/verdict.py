@@ -92,7 +92,7 @@ def verdict_of_new(
     snr_forced: float,
     flux_in: float,
     flux_out: float,
-    flux_error: float,
+    change_error: float,
     claims_pair: bool,
     dchi2_pair: float,
     has_psf_image: bool,
@@ -103,20 +103,34 @@ def verdict_of_new(
     ----------
     snr_forced : float
         Forced flux on the input over its error; NaN where it cannot be measured.
-    flux_in, flux_out, flux_error : float
-        Forced flux on x and on H y, and the error of the former.
+    flux_in, flux_out, change_error : float
+        Forced flux on x and on H y, and the 1σ error of their difference: photons, and what H may be wrong by.
     claims_pair : bool
         True where it stands so near to another source that two are claimed where the input shows one.
     dchi2_pair : float
         Δχ² of two PSFs against one on the input; NaN where not measured.
     has_psf_image : bool
         True where the PSF is an image, and not a width only.
+
+    Notes
+    -----
+    HALLUC needs three things: the input shows no source (SNR below 3), H y shows one (its flux, too, is above
+    3σ), and the difference is above 3σ. The second is what tells an invention from a place that cannot be judged.
+    A star takes no light away, so a forced flux far below zero means that the model (PSFs and a constant) does not
+    describe the light there: the wings of a bright star with a PSF that has none, the edge of an arc. A structure
+    that x and H y share is misjudged in both alike and cancels in the difference; where H y is as negative as x,
+    neither shows a source and the pixels do not decide. Where y did draw a source into such wings, its flux is in
+    H y and not in x, and it is denied as elsewhere, once it is brighter than what the model misses.
+
+    RESOLVED needs, besides support in the input, that what is claimed is what the input holds: a source made twice
+    as bright, or a ring drawn about its neighbour, is no measurement of what stands there.
     """
     if math.isnan(snr_forced):
         return "AMBIG"
-    if snr_forced < at.UNSUPPORTED_SNR and flux_out - flux_in > at.SIGNIFICANT * flux_error:
+    margin = at.SIGNIFICANT * change_error
+    if snr_forced < at.UNSUPPORTED_SNR and flux_out > margin and flux_out - flux_in > margin:
         return "HALLUC"
-    if snr_forced < at.SUPPORTED_SNR:
+    if snr_forced < at.SUPPORTED_SNR or not abs(flux_out - flux_in) <= margin:
         return "AMBIG"
     if claims_pair and not (has_psf_image and dchi2_pair > at.PAIR_DCHI2):
         return "AMBIG"
