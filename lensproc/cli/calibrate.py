@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,42 +25,35 @@ if TYPE_CHECKING:
     "--shipped",
     is_flag=True,
     help="Measure again, in place, the files that ship with the stages, for all options they hold. "
-    "[default: of every stage that has one]",
+    "Without a STAGE: of every stage that has one.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option(
-    "--blanks", type=click.IntRange(min=2), default=32, show_default=True, help="Blanks per setting."
-)
-@click.option(
-    "--size", type=click.IntRange(min=40), default=64, show_default=True, help="Side of a blank [px]."
-)
+@click.option("--blanks", type=click.IntRange(min=2), help="Blanks per setting. [default: 32]")
+@click.option("--size", type=click.IntRange(min=40), help="Side of a blank [px]. [default: 64]")
 @click.option(
     "--scenes",
     type=click.IntRange(min=0),
-    default=32,
-    show_default=True,
-    help="Scenes with known truth for the pixels' errors; 16 passes each. 0: none.",
+    help="Scenes with known truth for the pixels' errors; 16 passes each. 0: none. [default: 32]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the noise.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the noise. [default: 0]")
 def command(
     stages: tuple[str, ...],
     settings: tuple[str, ...],
     output: str | None,
     shipped: bool,
     device: str,
-    blanks: int,
-    size: int,
-    scenes: int,
-    seed: int,
+    blanks: int | None,
+    size: int | None,
+    scenes: int | None,
+    seed: int | None,
 ) -> None:
     """Measure the noise gain, the blank maximum, the star width and the errors of STAGE with its options.
 
     A file that exists keeps what it holds for other options. Ship it beside the stage's weights and name it, with
     its SHA-256, as the manifest's `calibration`; without one a run measures a small one for itself.
     """
-    from lensproc.evaluate.calibrate import Effort
-
-    effort = Effort(blanks, size, scenes, seed)
+    said = {"blanks": blanks, "size": size, "scenes": scenes, "seed": seed}
+    effort = {name: number for name, number in said.items() if number is not None}
     if shipped:
         if settings or output:
             raise UsageError("--shipped takes the file and the options as they ship: no --set, no --output")
@@ -72,23 +65,24 @@ def command(
 
 
 def _calibrate_one(
-    stage: str, settings: Sequence[str], output: str | None, effort: Effort, device: str
+    stage: str, settings: Sequence[str], output: str | None, effort: Mapping[str, int], device: str
 ) -> None:
     from lensproc.config import StageSpec, apply_settings
     from lensproc.contract.registry import load_registry
+    from lensproc.evaluate.calibrate import Effort
 
     full = [s if s.partition("=")[0].startswith(f"{stage}.") else f"{stage}.{s}" for s in settings]
     manifest = load_registry().manifest(stage)
     options = manifest.resolve_options(apply_settings([StageSpec(stage)], full)[0].options)
     path = Path(output or f"{stage.replace(':', '-')}.calibration.json")
-    digest = _write(path, manifest, [options], effort, device)
+    digest = _write(path, manifest, [(options, Effort(**effort))], device)
     click.echo(f"sha256 {digest}")
 
 
-def _calibrate_shipped(stages: Sequence[str], effort: Effort, device: str) -> None:
+def _calibrate_shipped(stages: Sequence[str], effort: Mapping[str, int], device: str) -> None:
     from lensproc.contract.datafiles import package_folder, verified_path
     from lensproc.contract.registry import load_registry
-    from lensproc.evaluate.calibrate import rename_digest
+    from lensproc.evaluate.calibrate import Effort, rename_digest
     from lensproc.qc.calibration_file import read_calibrations
 
     registry = load_registry()
@@ -102,8 +96,11 @@ def _calibrate_shipped(stages: Sequence[str], effort: Effort, device: str) -> No
         assert manifest.calibration is not None
         path = verified_path(manifest, manifest.calibration)
         entries = read_calibrations(path.read_text(encoding="utf-8")).values()
-        options = [manifest.resolve_options(entry.options) for entry in entries]
-        digest = _write(path, manifest, options, effort, device, others=False)
+        wanted = [
+            (manifest.resolve_options(entry.options), Effort(**{**entry.effort, **effort}))
+            for entry in entries
+        ]
+        digest = _write(path, manifest, wanted, device, others=False)
         if digest != manifest.calibration.sha256:
             source = rename_digest(package_folder(manifest), manifest.calibration.sha256, digest)
             click.echo(f"{source}: sha256 {digest}")
@@ -112,8 +109,7 @@ def _calibrate_shipped(stages: Sequence[str], effort: Effort, device: str) -> No
 def _write(
     path: Path,
     manifest: Manifest,
-    options: Sequence[dict[str, OptionValue]],
-    effort: Effort,
+    wanted: Sequence[tuple[dict[str, OptionValue], Effort]],
     device: str,
     others: bool = True,
 ) -> str:
@@ -127,11 +123,9 @@ def _write(
     except OSError as error:
         raise OutputError(f"{path.name} cannot be read: {error.strerror}") from None
     kept = read_calibrations(text) if text else {}
-    for chosen in options:
+    for chosen, effort in wanted:
         with counting(f"calibrating {manifest.id}", "images") as report:
-            measured, images = calibrate(
-                manifest, chosen, effort, device, lambda done: report(done, max(done, effort.images))
-            )
+            measured, images = calibrate(manifest, chosen, effort, device, report)
         kept[measured.options_sha256] = measured
         words = "".join(f" {name}={value}" for name, value in chosen.items())
         click.echo(f"{path}: {manifest.id}{words} calibrated on {images} images")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +62,7 @@ def calibrate(
     options: Mapping[str, OptionValue],
     effort: Effort,
     device: str = "auto",
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Calibration, int]:
     """Measure the calibration of a stage with one set of options.
 
@@ -77,7 +77,7 @@ def calibrate(
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     progress : callable, optional
-        Called with the number of images that went through the stage so far.
+        Called with the number of images that went through the stage so far, and with how many are expected.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def calibrate(
         nonlocal done
         done += len(cutouts)
         if progress is not None:
-            progress(done)
+            progress(done, max(done, effort.images))
 
     with _pipeline(manifest, options, device) as pipeline:
         plain, full = enhancer_of(pipeline), results_of(pipeline)
@@ -129,7 +129,7 @@ def calibrate(
         rng = np.random.default_rng([effort.seed, 2])
         images = [make_scene(rng, effort.size).cutout for _ in range(max(effort.scenes, FEWEST_OF_DOMAIN))]
         measured = replace(measured, domain=measure_domain(images))
-    return to_keep(measured, options, manifest.version, probe), done
+    return to_keep(measured, options, manifest.version, asdict(effort), probe), done
 
 
 def probe_stage(manifest: Manifest, options: Mapping[str, OptionValue], device: str = "cpu") -> Probe:

@@ -92,6 +92,8 @@ class Calibration:
         Version of the stage (`Manifest.version`); empty for a calibration that is not kept.
     options : mapping
         The options themselves.
+    effort : mapping of str to int
+        How much was measured: ``blanks``, ``size``, ``scenes`` and ``seed`` of ``lensproc calibrate``.
     probe : Probe or None
         A small part that is measured again to see whether the rest still holds; None where none was kept.
     """
@@ -103,6 +105,7 @@ class Calibration:
     domain: Domain | None = None
     version: str = ""
     options: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+    effort: Mapping[str, int] = field(default_factory=dict)
     probe: Probe | None = None
 
     def level_at(self, fwhm: float, lag1: float) -> BlankLevel:
@@ -152,6 +155,7 @@ class Calibration:
             domain,
             record.get("version", ""),
             record.get("options", {}),
+            record.get("effort", {}),
             None if probe is None else Probe(BlankLevel(**probe["level"]), probe["factors"]),
         )
 

@@ -86,13 +86,16 @@ def find_calibration(text: str, options: Options, version: str) -> Calibration |
     return found if found is not None and found.version == version else None
 
 
-def to_keep(calibration: Calibration, options: Options, version: str, probe: Probe) -> Calibration:
-    """Add to a calibration what it is kept by: options, version of the stage, probe."""
+def to_keep(
+    calibration: Calibration, options: Options, version: str, effort: Mapping[str, int], probe: Probe
+) -> Calibration:
+    """Add to a calibration what it is kept by: options, version of the stage, effort, probe."""
     return replace(
         calibration,
         options_sha256=options_sha256(options),
         options=dict(options),
         version=version,
+        effort=dict(effort),
         probe=probe,
     )
 

@@ -75,7 +75,8 @@ def test_same_seed_same_calibration():
 def test_round_trip_and_lookup_by_options(calibration):
     probe = Probe(calibration.levels[0], {"sky": 1.5})
     kept = [
-        to_keep(calibration, options, "3", probe) for options in ({"scale": 2}, {"scale": 3, "kind": "x"})
+        to_keep(calibration, options, "3", {"blanks": 4}, probe)
+        for options in ({"scale": 2}, {"scale": 3, "kind": "x"})
     ]
     measured = {entry.options_sha256: entry for entry in kept}
     text = calibrations_to_text("bicubic", measured)
