@@ -34,6 +34,9 @@ class Consistency:
         FWHM of the Gaussian that separates slow waves [FWHM of the PSF].
     damping : float
         Power of the response below which the deconvolution is damped (1 at zero frequency).
+    steps : int
+        How often the deconvolved residual is added: of a star's missing flux a tenth stays after one step, a
+        hundredth after two.
     light : (float, float)
         Significance of light in the input from which correction begins, and from which it is whole [σ].
     residual : (float, float)
@@ -42,6 +45,7 @@ class Consistency:
 
     smooth: float = 4.0
     damping: float = 0.1
+    steps: int = 2
     light: tuple[float, float] = (3.0, 5.0)
     residual: tuple[float, float] = (4.0, 5.0)
 
@@ -90,9 +94,15 @@ def consistent(
     )
     where = _widened(where, fwhm)
     slow = field.gaussian(settings.smooth * fwhm * SIGMA_PER_FWHM)
-    sharp = where * field.filtered((1.0 - slow) * field.inverse(settings.damping), residual)
-    rest = residual - field.filtered(field.spectrum, sharp)
-    return image + _raised(sharp + field.filtered(slow, rest), scale)
+    inverse = (1.0 - slow) * field.inverse(settings.damping, psf)
+    change, rest = torch.zeros_like(residual), residual
+    for _ in range(settings.steps):
+        sharp = where * field.filtered(inverse, rest)
+        change = change + sharp
+        rest = residual - field.filtered(field.spectrum, change)
+    change = change + field.filtered(slow, rest)
+    rest = residual - field.filtered(field.spectrum, change)
+    return image + _raised(change + rest.mean((-2, -1), keepdim=True), scale)
 
 
 def matched_significance(image: Tensor, variance: Tensor, psf: Tensor) -> Tensor:
@@ -144,9 +154,17 @@ class _Field:
         result: Tensor = torch.exp(-0.5 * sigma[:, None, None, None] ** 2 * self.wave2)
         return result
 
-    def inverse(self, damping: float) -> Tensor:
-        """Wiener inverse of the response of H."""
-        result: Tensor = self.spectrum.conj() / (self.spectrum.abs() ** 2 + damping)
+    def inverse(self, damping: float, psf: Tensor) -> Tensor:
+        """Wiener inverse of the response of H, scaled so that it gives back the whole flux of a star.
+
+        Damping takes a share of every wave; of a star's flux by a PSF fit it leaves Σ|P|²T / Σ|P|², with T the
+        share that H of the result keeps of a wave.
+        """
+        power = self.spectrum.abs() ** 2
+        kept = power / (power + damping)
+        star = torch.fft.rfft2(psf.to(power)[:, None], s=self.size).abs() ** 2
+        share = (star * kept).sum((-2, -1), keepdim=True) / star.sum((-2, -1), keepdim=True)
+        result: Tensor = self.spectrum.conj() / (power + damping) / share
         return result
 
     def filtered(self, by: Tensor, image: Tensor) -> Tensor:

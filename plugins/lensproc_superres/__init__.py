@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lensproc.contract.hookspecs import hookimpl
-from lensproc.contract.manifest import Manifest, Tolerance
+from lensproc.contract.manifest import Manifest, Option, Tolerance
 from lensproc.contract.weights import weights_option
 
 lensproc_api = 1
@@ -91,9 +91,27 @@ ESRN = _network(
     "Wang et al. 2018, ECCVW, arXiv:1809.00219",
 )
 
+LENS_SR = Manifest(
+    id="lens-sr",
+    kind="enhance",
+    factory="lensproc_superres.lens_sr_stage:lens_sr",
+    training="lensproc_superres.lens_sr_training:task",
+    summary="network for lenses of any survey: half the PSF's width, errors, agreement with the input",
+    options=(
+        Option("consistency", "bool", True, "put back what the input measured and the network missed"),
+        weights_option(),
+    ),
+    scale=2,
+    normalisation="noise",
+    output_psf=0.5,
+    halo="global",
+    dtypes=("float32", "bfloat16"),
+    tolerance=Tolerance(flux=0.02, centroid=0.05),
+)
+
 
 @hookimpl
 def lensproc_register_stages(register: Callable[[Manifest], None]) -> None:
     """Hand over the manifests of this package."""
-    for manifest in (RESNET_SISR, RESNET_SISR_SPARSE, SRRESNET, SRCNN, SUPERRESCNN, EDSR, ESRN):
+    for manifest in (LENS_SR, RESNET_SISR, RESNET_SISR_SPARSE, SRRESNET, SRCNN, SUPERRESCNN, EDSR, ESRN):
         register(manifest)
