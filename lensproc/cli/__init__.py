@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "Enhance FITS cutouts.",
     "simulate": "Make simulated lenses with their truth.",
     "validate": "Measure what a stage does to known sources.",
+    "weights": "List the weights that ship, or verify them.",
     "x": "Commands that plugins add.",
 }
 """Command name to its line in ``--help``, so that help imports none of them."""

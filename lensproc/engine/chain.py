@@ -11,6 +11,7 @@ from typing import Any
 from lensproc.config import StageSpec
 from lensproc.contract.manifest import Manifest, OptionValue
 from lensproc.contract.registry import Registry
+from lensproc.contract.weights import chosen_weights
 from lensproc.errors import UsageError
 
 
@@ -50,7 +51,7 @@ class Link:
             "version": self.manifest.version,
             "package": self.package,
             "options": dict(self.options),
-            "weights": [data.sha256 for data in self.manifest.weights],
+            "weights": [data.sha256 for data in chosen_weights(self.manifest, self.options)],
             "calibration": None if self.manifest.calibration is None else self.manifest.calibration.sha256,
         }
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lensproc.config import StageSpec
+from lensproc.contract.weights import chosen_weights
 from lensproc.engine.pipeline import Pipeline, PipelineConfig
 from lensproc.enhanced import Activity, Enhanced
 from lensproc.errors import InputError, LensprocError, UsageError
@@ -134,7 +135,7 @@ def _changes(pipeline: Pipeline, stages: Sequence[Activity]) -> tuple[str, ...]:
         recorded = f"{row.dist}=={row.distver}"
         if link.package != recorded:
             notes.append(f"stage {row.id} was {recorded}, is {link.package}")
-        hashes = ",".join(data.sha256 for data in link.manifest.weights)
+        hashes = ",".join(data.sha256 for data in chosen_weights(link.manifest, link.options))
         if hashes != row.wsha256:
             notes.append(f"stage {row.id} has other weights than recorded")
     now = software_versions()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lensproc.contract.output_rules import fault_of
 from lensproc.contract.stage import Batch, Item, Stage, StageOutput
+from lensproc.contract.weights import loaded_weights
 from lensproc.cutout import Cutout, Resolved
 from lensproc.engine import pixels
 from lensproc.engine.chain import Link
@@ -268,7 +269,7 @@ def _activity(
     seconds: float,
     failure: str = "",
 ) -> Activity:
-    manifest = runner.link.manifest
+    manifest, weights = runner.link.manifest, loaded_weights(runner.stage, runner.link.manifest)
     distribution, version = runner.link.distribution
     return Activity(
         stage=runner.position,
@@ -276,8 +277,8 @@ def _activity(
         kind=manifest.kind,
         dist=distribution,
         distver=version,
-        weights=",".join(data.file.rsplit("/", 1)[-1] for data in manifest.weights),
-        wsha256=",".join(data.sha256 for data in manifest.weights),
+        weights=",".join(data.file.rsplit("/", 1)[-1] for data in weights),
+        wsha256=",".join(data.sha256 for data in weights),
         options=canonical_json(runner.link.options),
         norm=json.dumps({"offset": affine.offset, "scale": affine.scale}, separators=(",", ":")),
         insha=pixels_sha256(seen.data),
