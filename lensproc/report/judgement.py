@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lensproc.qc import thresholds as at
-from lensproc.qc.verdict import State, judge, judge_chance, judge_chi2, judge_flux
+from lensproc.qc.verdict import State, judge, judge_chance, judge_chi2, judge_domain, judge_flux
 from lensproc.report.folder import Entry
 
 SEVERITY = {"FAIL": 0, "WARN": 1, "UNKNOWN": 2, "NOSRC": 3, "PASS": 4, "": 5}
@@ -37,6 +37,8 @@ def state_of(name: str, value: float | None, error: float | None, chance: float 
     if value is None:
         return "NONE"
     sigma = error or 0.0
+    if name == "QAOOD":
+        return judge_domain(value)
     if name == "QAFLX":
         return judge_flux(value, sigma)
     if name == "QACHI2":
@@ -82,6 +84,8 @@ def limits_in_words(name: str) -> str:
         return f"pass {low:g} to {high:g}, fail above {at.CHI2_FAILS:g}"
     if name == "QACHIP":
         return f"pass where chance p > {at.CHIP_PASSES:g}, fail where p < {at.CHIP_FAILS:g}"
+    if name == "QAOOD":
+        return f"pass where chance p > {at.DOMAIN_PASSES:g}, fail where p < {at.DOMAIN_FAILS:g}"
     limit = at.LIMITS.get(name)
     if limit is None:
         return ""

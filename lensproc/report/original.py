@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,13 +71,17 @@ def compare(output: Output, folders: Sequence[Path], registry: Registry) -> Comp
 
 
 def declared_psf(output: Output, registry: Registry) -> OutputPSF | None:
-    """PSF that the chain declares for its output.
+    """PSF of the output: as the checks recorded it, else as the manifests of the recorded stages declare it.
 
     Returns
     -------
     str, float, tuple or None
-        None where a stage is not installed in the recorded version, or where two stages in a row change the PSF.
+        None where nothing is recorded (a run without checks) and a stage is not installed in the recorded version,
+        or two stages in a row change the PSF.
     """
+    recorded = _recorded_psf(output)
+    if recorded is not None:
+        return recorded
     changed: OutputPSF = "same"
     for row in output.stages:
         if row.kind != "enhance" or row.status != "OK":
@@ -91,6 +96,18 @@ def declared_psf(output: Output, registry: Registry) -> OutputPSF | None:
                 return None
             changed = manifest.output_psf
     return changed
+
+
+def _recorded_psf(output: Output) -> OutputPSF | None:
+    recorded: Any = None
+    for row in output.checks:
+        said = json.loads(row.options)
+        recorded = said.get("output_psf", recorded) if isinstance(said, dict) else recorded
+    if isinstance(recorded, list):
+        return tuple(tuple(float(value) for value in line) for line in recorded)
+    if isinstance(recorded, int | float):
+        return float(recorded)
+    return "same" if recorded == "same" else None
 
 
 def find_input(output: Output, folders: Sequence[Path]) -> tuple[Cutout | None, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lensproc.qc.thresholds import LIMITS
+from lensproc.qc.verdict import judge_domain
 from lensproc.report.folder import Entry
 from lensproc.report.judgement import badness, limits_in_words, state_of, states_of
 
@@ -36,6 +37,14 @@ def test_flux_chi2_and_peak_have_rules_of_their_own() -> None:
     assert state_of("QACHIP", 6.0, None, chance=1e-7) == "FAIL"
     assert state_of("QACHIP", 6.0, None) == "NONE", "the peak alone says nothing: its chance does"
     assert state_of("QARHO1", -0.5, 0.01) == "PASS", "only an excess counts"
+
+
+def test_an_image_unlike_the_training_data_has_the_colour_that_the_checks_gave() -> None:
+    assert [state_of("QAOOD", p, None) for p in (0.3, 0.03, 0.003)] == ["PASS", "WARN", "FAIL"]
+    assert [state_of("QAOOD", p, None) for p in (0.3, 0.03, 0.003)] == [
+        judge_domain(p) for p in (0.3, 0.03, 0.003)
+    ]
+    assert limits_in_words("QAOOD") == "pass where chance p > 0.05, fail where p < 0.01"
 
 
 def test_what_was_not_measured_and_what_is_only_told_has_no_colour() -> None:

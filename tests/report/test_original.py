@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,9 @@ import pytest
 from astropy.io import fits
 
 from lensproc.contract.registry import Registry, load_registry
+from lensproc.enhanced import Activity
 from lensproc.report.original import Compared, compare, declared_psf
-from lensproc.report.output import read_output
+from lensproc.report.output import Output, read_output
 from tests.report.runs import STARS
 from tests.scenes import NOISE, star_field
 
@@ -85,7 +88,9 @@ def test_a_stage_that_is_not_installed_leaves_the_psfs_unmatched(example_run: Pa
     class Nothing:
         packages: dict[str, str] = {}  # noqa: RUF012
 
+    # of a run without checks, so no PSF of the output is recorded
     output = read_output(example_run / "erased_enhanced.fits")
+    assert not output.checks
     assert declared_psf(output, Nothing()) is None  # type: ignore[arg-type]
     found = compare(output, [example_run.parent / "in"], Nothing())  # type: ignore[arg-type]
     assert found.difference is not None
@@ -95,6 +100,35 @@ def test_a_stage_that_is_not_installed_leaves_the_psfs_unmatched(example_run: Pa
     gone = compare(output, [], Nothing())  # type: ignore[arg-type]
     assert gone.original is None
     assert "the PSF that H needs is not in the output" in gone.how_original
+
+
+def with_checks(output: Output, psf: object) -> Output:
+    """The same file from a run with checks, which record the PSF of the output."""
+    row = Activity(2, "checks", "core", "lensproc", "1", options=json.dumps({"output_psf": psf}))
+    return replace(output, checks=(row,))
+
+
+class NothingInstalled:
+    packages: dict[str, str] = {}  # noqa: RUF012
+
+
+@pytest.mark.parametrize(
+    ("recorded", "expected"),
+    [("same", "same"), (0.5, 0.5), (0, 0.0), ([[0.0, 0.5], [0.5, 0.0]], ((0.0, 0.5), (0.5, 0.0)))],
+)
+def test_the_psf_is_the_one_that_the_file_records(
+    example_run: Path, recorded: object, expected: object
+) -> None:
+    output = with_checks(read_output(example_run / "erased_enhanced.fits"), recorded)
+    assert declared_psf(output, NothingInstalled()) == expected  # type: ignore[arg-type]
+
+
+def test_a_stage_that_is_gone_does_not_cost_the_difference(example_run: Path, registry: Registry) -> None:
+    output = read_output(example_run / "erased_enhanced.fits")
+    folders = [example_run.parent / "in"]
+    found = compare(with_checks(output, "same"), folders, NothingInstalled())  # type: ignore[arg-type]
+    assert found.how_difference == "H(output) − input"
+    np.testing.assert_array_equal(found.difference, compare(output, folders, registry).difference)
 
 
 def test_output_values_compare_with_the_input(example_run: Path) -> None:
