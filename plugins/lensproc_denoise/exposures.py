@@ -79,7 +79,6 @@ def draw_exposures(batch: Fields, generator: torch.Generator, drawing: Drawing) 
     takes = [truth + separable(wide * draw.normal(wide.shape), weights) for _ in range(2)]
     image = torch.cat(takes)
     kind = draw.uniform((n, 1, 1, 1)).repeat(2, 1, 1, 1)
-    counted = torch.maximum(sky + photon * truth, 0.2 * sky)
     total = torch.cat([torch.maximum(sky + photon * take, 0.2 * sky) for take in takes])
     level = sky.flatten(1).median(1).values.reshape(n, 1, 1, 1)
     both = {name: plane.repeat(2, 1, 1, 1) for name, plane in {"sky": sky, "level": level}.items()}
@@ -93,7 +92,7 @@ def draw_exposures(batch: Fields, generator: torch.Generator, drawing: Drawing) 
     return {
         "image": image + pedestal.repeat(2, 1, 1, 1),
         "truth": truth + pedestal,
-        "sigma": counted.sqrt(),
+        "sigma": variance.sqrt(),
         "stated": stated.sqrt(),
         "level": (both["level"] * wrong).sqrt(),
         "mask": mask,

@@ -24,8 +24,8 @@ class Weights:
         Gaussian likelihood of the error under the network's own uncertainty.
     """
 
-    stars: float = 0.3
-    light: float = 0.3
+    stars: float = 0.4
+    light: float = 0.1
     uncertainty: float = 0.1
 
 
