@@ -77,8 +77,9 @@ def training(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
     exposures = network.pop("exposures", {})
     drawing = Drawing(**_known(Drawing, exposures, "[network] exposures"))
     weights = Weights(**_known(Weights, recipe.loss, "[loss]"))
+    built = from_spec(NoiseUNet, network, manifest.id)
     return TrainingTask(
-        network=from_spec(NoiseUNet, network, manifest.id),
+        network=built.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         network_spec=full_spec(NoiseUNet, network),
         sample=exposure_parts,
         scales={"truth": 1, "psf": 0},
