@@ -20,6 +20,7 @@ COMMANDS = {
     "report": "Make one HTML page of a run.",
     "run": "Enhance FITS cutouts.",
     "simulate": "Make simulated lenses with their truth.",
+    "train": "Train a stage's network.",
     "validate": "Measure what a stage does to known sources.",
     "weights": "List the weights that ship, or verify them.",
     "x": "Commands that plugins add.",
