@@ -70,8 +70,9 @@ class Network(nn.Module):
         up = pixel_shuffle(WIDTH) if head == "pixel-shuffle" else nn.Sequential(transposed(WIDTH))
         self.up = nn.Sequential(up, act())
         self.last = conv(WIDTH, 1, 3)
-        # The upsampling reaches one pixel, the convolution on fine pixels into the next.
-        self.reach = 4 + 2 * blocks + 1 + 1 + 1
+        # The convolution before the shuffle reaches one pixel, the one on fine pixels into the next; a transposed
+        # convolution looks to the nearer side only, so that both together reach one.
+        self.reach = 4 + 2 * blocks + 1 + (2 if head == "pixel-shuffle" else 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (N, 1, H, W) to (N, 1, 2H, 2W)."""

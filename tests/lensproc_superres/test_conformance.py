@@ -1,0 +1,25 @@
+"""The suite on stages with weights that interpolate: everything but what training brings."""
+
+from __future__ import annotations
+
+import pytest
+
+from lensproc.testing import check_stage
+from lensproc.testing.suite import run_check, subject_of
+
+LARGE = ("superrescnn", "edsr", "esrn")
+CHECKS = ("stage_pickles", "output_shape", "odd_sized", "star_keeps_flux", "star_keeps_centroid")
+"""For the large networks, which run through the same `NetworkStage`: what depends on the network."""
+
+
+@pytest.mark.parametrize("stage", ["resnet-sisr", "srresnet", "srcnn"])
+def test_conforms(stage, interpolating):
+    results = check_stage(stage, options={"weights": str(interpolating(stage))})
+    assert [result for result in results if not result.ok] == []
+
+
+@pytest.mark.parametrize("stage", LARGE)
+def test_large_networks_conform_in_what_is_their_own(stage, interpolating):
+    subject = subject_of(stage, {"weights": str(interpolating(stage))})
+    results = [run_check(subject, check) for check in CHECKS]
+    assert [result for result in results if not result.ok] == []
