@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensproc.qc import thresholds as at
+from lensproc.qc.changes import BRIGHTNESS, Changes, edge_shift
 from lensproc.qc.noise import Noise, lag_sums
 from lensproc.qc.pair import Pair
 from lensproc.qc.verdict import UNMEASURED, Finding, judge, judge_chance, judge_chi2, judge_flux
@@ -16,9 +17,6 @@ Array = NDArray[np.float64]
 
 FEWEST_PIXELS = 64
 """Fewest judged pixels for a residual to be judged at all."""
-
-DERIVATIVE = np.array([1.0, -8.0, 0.0, 8.0, -1.0]) / 12.0
-"""First derivative to fourth order, as weights of a correlation."""
 
 
 def non_finite(pair: Pair) -> Finding:
@@ -59,14 +57,46 @@ def background_shift(pair: Pair) -> Finding:
     return Finding(shift, error, judge(abs(shift), error, at.LIMITS["QABKG"]))
 
 
-def flux_change(pair: Pair) -> Finding:
+def flux_change(pair: Pair, changes: Changes | None) -> Finding:
     """QAFLX: flux above the sky in the largest circle, output over input less 1 [%].
+
+    Parameters
+    ----------
+    pair : Pair
+        Input and output.
+    changes : Changes or None
+        Of `small_changes`.
 
     Notes
     -----
-    The sky of both is the mean over the same sky pixels, so a pedestal (QABKG) does not count as flux. None where
-    the input's flux is below 5σ: a ratio of noise says nothing.
+    The circle sums all noise of the sky in it. The brightness of H y against x, fitted where there is light, is
+    known several times better; it speaks instead where only it breaks a limit, its error with that of H. Empty
+    where the input's flux is below 5σ: a ratio of noise says nothing.
     """
+    circle, fit = _flux_in_circle(pair), _flux_of_fit(pair, changes)
+    if circle.value is None or _BADNESS[fit.state] > _BADNESS[circle.state]:
+        return fit
+    return circle
+
+
+_BADNESS = {"NONE": 0, "PASS": 1, "WARN": 2, "FAIL": 3}
+
+
+def _flux_of_fit(pair: Pair, changes: Changes | None) -> Finding:
+    if changes is None:
+        return UNMEASURED
+    change = float(changes.value[BRIGHTNESS])
+    # H y - x = a H y
+    ratio = 1.0 / max(1.0 - change, 1e-3)
+    error = math.hypot(float(changes.error[BRIGHTNESS]), pair.h_error)
+    if error > 0.2:
+        return UNMEASURED
+    percent, spread = 100.0 * (ratio - 1.0), 100.0 * error * ratio
+    return Finding(percent, spread, judge_flux(percent, spread))
+
+
+def _flux_in_circle(pair: Pair) -> Finding:
+    """Change of the flux in the largest circle; the sky of both images is the mean over the same pixels."""
     ny, nx = pair.x.shape
     at_x, at_y = pair.center or ((nx - 1) / 2.0, (ny - 1) / 2.0)
     radius = min(at_x, at_y, nx - 1 - at_x, ny - 1 - at_y) + 0.5
@@ -87,66 +117,25 @@ def flux_change(pair: Pair) -> Finding:
     return Finding(change, spread, judge_flux(change, spread))
 
 
-def image_shift(pair: Pair) -> Finding:
+def image_shift(pair: Pair, changes: Changes | None) -> Finding:
     """QASHFT: shift of H y against x [px], that of the centre or that which a magnification makes at the edge.
 
-    Notes
-    -----
-    First order: H y - x = a h + b + w ∇²h - d·∇g - z (p - c)·∇h, with h = H y and g the mean of x and h, fitted
-    where the input shows light. Smoothed images serve as instruments, so that noise does not bias the result; the
-    noise of x may stand in ∇g, which is odd and does not correlate with it, but not in the other terms. A phase
-    correlation would not see z, which a corner-aligned zoom leaves; w takes up a PSF that is not as declared.
+    Parameters
+    ----------
+    pair : Pair
+        Input and output.
+    changes : Changes or None
+        Of `small_changes`.
     """
-    lit = pair.judged & ~pair.noise.sky_pixels
-    if pair.hy is None or np.count_nonzero(lit) < 25:
+    if changes is None:
         return UNMEASURED
-    from scipy.ndimage import gaussian_filter
-
-    ny, nx = pair.x.shape
-    light = 0.5 * (pair.x + pair.hy)
-    width = 0.425 * (pair.psf.fwhm if pair.psf else 2.0)
-    model = _changes(light, pair.hy, lit)
-    smooth, smooth_hy = (gaussian_filter(image, width, mode="nearest") for image in (light, pair.hy))
-    instrument = _changes(smooth, smooth_hy, lit)
-    scale = np.maximum(np.abs(instrument).max(0), 1e-30)
-    model, instrument = model / scale, instrument / scale
-    weight = 1.0 / pair.spread[lit] ** 2
-    weighted = instrument * weight[:, None]
-    normal = weighted.T @ model
-    if np.linalg.cond(normal) > 1e10:
-        return UNMEASURED
-    inverse = np.linalg.inv(normal)
-    solution = inverse @ (weighted.T @ (pair.hy - pair.x)[lit])
-    covariance = inverse @ (weighted.T @ instrument) @ inverse.T * pair.noise.excess
-    solution, errors = solution / scale, np.sqrt(np.diag(covariance)) / scale
-    edge = 0.5 * (min(nx, ny) - 1)
-    candidates = [
-        (math.hypot(solution[0], solution[1]), math.hypot(errors[0], errors[1]) / math.sqrt(2.0)),
-        (abs(solution[2]) * edge, errors[2] * edge),
-    ]
-    measured = [(size, error) for size, error in candidates if error < 1.0]
+    measured = [(size, error) for size, error in edge_shift(pair, changes) if error < 1.0]
     if not measured:
         return UNMEASURED
     limit = at.LIMITS["QASHFT"]
     # the one that breaks a limit most clearly speaks for both
-    size, error = max(measured, key=lambda pair: pair[0] - at.SIGNIFICANT * pair[1])
+    size, error = max(measured, key=lambda each: each[0] - at.SIGNIFICANT * each[1])
     return Finding(size, error, judge(size, error, limit))
-
-
-def _changes(odd: Array, even: Array, lit: NDArray[np.bool_]) -> Array:
-    """Columns of a small change of an image: shifts, magnification, brightness, width, level; shape (n, 6)."""
-    from scipy.ndimage import correlate1d, laplace
-
-    ny, nx = odd.shape
-    across = (np.arange(nx) - (nx - 1) / 2.0)[None, :]
-    along = (np.arange(ny) - (ny - 1) / 2.0)[:, None]
-
-    def slope(image: Array, axis: int) -> Array:
-        return np.asarray(correlate1d(image, DERIVATIVE, axis=axis, mode="nearest"))
-
-    zoom = across * slope(even, 1) + along * slope(even, 0)
-    columns = (-slope(odd, 1), -slope(odd, 0), -zoom, even, laplace(even, mode="nearest"), np.ones((ny, nx)))
-    return np.stack([column[lit] for column in columns], axis=1)
 
 
 def residual_chi2(pair: Pair) -> Finding:
@@ -165,6 +154,7 @@ def residual_peak(pair: Pair) -> tuple[Finding, float | None]:
 
     Notes
     -----
+    The matched filter of correlated noise is the PSF over the noise power (Wiener 1949).
     The chance of a peak above u in a Gaussian random field of area A is A λ (2π)^(-3/2) u exp(-u²/2), with λ the
     variance of its gradient (Adler 1981, The Geometry of Random Fields, ch. 6); doubled, as troughs count too.
     """
@@ -178,7 +168,7 @@ def residual_peak(pair: Pair) -> tuple[Finding, float | None]:
     kernel = psf_image(pair.psf).astype(np.float64)
     half = min(kernel.shape[0] // 2, math.ceil(2.0 * pair.psf.fwhm), (min(pair.x.shape) - 1) // 2)
     middle = kernel.shape[0] // 2
-    kernel = kernel[middle - half : middle + half + 1, middle - half : middle + half + 1]
+    kernel = pair.noise.weighted(kernel[middle - half : middle + half + 1, middle - half : middle + half + 1])
     filtered = fftconvolve(residual, kernel[::-1, ::-1], mode="same")
     # where part of the kernel falls on pixels that are not judged, less noise comes through
     seen = (

@@ -8,6 +8,7 @@ autocorrelation measured here is the noise power spectrum, written in pixels; th
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,10 @@ MAX_LAG = 4
 
 ENOUGH_PAIRS = 200
 """Fewest pairs of sky pixels at a lag for its correlation to be believed; else the noise counts as white."""
+
+LEAST_POWER = 0.1
+"""Least power of the noise that is divided by, in units of that of white noise: what was measured is uncertain,
+and where hardly any noise is left, errors of the PSF rule. Judgement."""
 
 Array = NDArray[np.float64]
 
@@ -78,6 +83,46 @@ class Noise:
             return white
         auto = lag_sums(kernel, kernel, middle)
         return max(float((self.correlation * auto).sum()), 0.01 * white)
+
+    def power(self, shape: tuple[int, int]) -> Array:
+        """Noise power at the frequencies of ``scipy.fft.rfft2`` of images of `shape`; that of white noise is 1."""
+        from scipy.fft import rfft2
+
+        lags = np.arange(-(self.correlation.shape[0] // 2), self.correlation.shape[0] // 2 + 1)
+        plane = np.zeros(shape)
+        np.add.at(plane, np.ix_(lags % shape[0], lags % shape[1]), self.correlation)
+        return np.asarray(rfft2(plane).real)
+
+    def weighted(self, images: Array) -> Array:
+        """Divide images by the noise power, so that Σ image × result is their SNR²; shape (..., ny, nx).
+
+        Parameters
+        ----------
+        images : ndarray, shape (..., ny, nx)
+            In units of the 1σ of each pixel; beyond the frame they are 0.
+
+        Notes
+        -----
+        The inverse of the noise's covariance, of a field that goes on for ever (Wiener's filter of a known signal
+        in stationary noise). White noise leaves the images as they are.
+        """
+        if np.count_nonzero(self.correlation) <= 1:
+            return images
+        return self._filtered(images, lambda power: 1.0 / np.maximum(power, LEAST_POWER))
+
+    def correlated(self, images: Array) -> Array:
+        """Convolve images of shape (..., ny, nx), 0 beyond the frame, with the noise's autocorrelation."""
+        if np.count_nonzero(self.correlation) <= 1:
+            return images
+        return self._filtered(images, lambda power: power)
+
+    def _filtered(self, images: Array, gain: Callable[[Array], Array]) -> Array:
+        from scipy.fft import irfft2, next_fast_len, rfft2
+
+        ny, nx = images.shape[-2:]
+        ly, lx = (next_fast_len(side + 2 * self.correlation.shape[0], real=True) for side in (ny, nx))
+        transform = rfft2(images, s=(ly, lx)) * gain(self.power((ly, lx)))
+        return np.asarray(irfft2(transform, s=(ly, lx))[..., :ny, :nx])
 
     @property
     def excess(self) -> float:

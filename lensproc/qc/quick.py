@@ -12,6 +12,7 @@ from lensproc.enhanced import Enhanced, Plane, Rows, Value
 from lensproc.qc import fidelity
 from lensproc.qc.calibration import Calibration
 from lensproc.qc.catalog import Catalog, catalogue
+from lensproc.qc.changes import small_changes
 from lensproc.qc.domain import domain_findings
 from lensproc.qc.keywords import value_of
 from lensproc.qc.pair import Pair, side_by_side
@@ -86,12 +87,13 @@ def check_pair(
     more : mapping of str to Finding, optional
         Further findings by keyword.
     """
+    changes = small_changes(pair)
     findings: dict[str, Finding] = {
         "QAFIN": fidelity.non_finite(pair),
         "QANEG": fidelity.too_negative(pair),
-        "QAFLX": fidelity.flux_change(pair),
+        "QAFLX": fidelity.flux_change(pair, changes),
         "QABKG": fidelity.background_shift(pair),
-        "QASHFT": fidelity.image_shift(pair),
+        "QASHFT": fidelity.image_shift(pair, changes),
         "QACHI2": fidelity.residual_chi2(pair),
     }
     findings["QACHIP"], chance = fidelity.residual_peak(pair)
