@@ -27,6 +27,8 @@ EXTRA_NOISE = 2.0
 """Half of the samples get white noise of up to this many times the noise they have."""
 PEDESTAL = 0.5
 """Standard deviation of the error of the sky's level [σ]."""
+SQUARE = 8
+"""Side of the squares in which light is summed [output px]."""
 UNKNOWN_VARIANCE = 0.25
 """Share of samples whose variance is replaced by its median, as of a file without a variance plane."""
 
@@ -104,7 +106,8 @@ def loss(
     likelihood = 0.5 * (error / sigma) ** 2 + torch.log(sigma / scale)
     likelihood = likelihood * (sigma / scale).detach() ** (2.0 * beta)
     squared = (error / scale) ** 2
-    light = functional.avg_pool2d(error, 8) ** 2 / functional.avg_pool2d(scale**2, 8) * 16.0
+    light = functional.avg_pool2d(error, SQUARE) ** 2 / functional.avg_pool2d(scale**2, SQUARE)
+    light = functional.avg_pool2d(weight, SQUARE) * light * (SQUARE / SCALE) ** 2
     parts = {
         "likelihood": (weight * likelihood).mean(),
         "square": (weight * squared).mean(),
