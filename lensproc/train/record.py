@@ -124,7 +124,7 @@ def training_record(
     """
     best = progress.best
     parameters = list(task.network.parameters())
-    return {
+    content = {
         "stage": origin.stage,
         "package": origin.package,
         "recipe": origin.recipe.to_json(),
@@ -150,6 +150,8 @@ def training_record(
         "machine": dict(machine),
         "time": {"minutes": progress.seconds / 60.0, "curve_minutes": progress.minutes},
     }
+    plain: dict[str, Any] = json.loads(json.dumps(content))
+    return plain
 
 
 def write_record(folder: Path, stage: str, record: Mapping[str, Any]) -> Path:
