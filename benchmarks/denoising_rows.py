@@ -1,0 +1,228 @@
+"""What denoisers leave of noise and of stars, on scenes that no network was trained on.
+
+``surveys``: sealed quasar scenes and test scenes of HSC as they are, with their variance planes.
+``levels``: images of [0, 1] with Gaussian noise of .1 .2 .3 .4 added; the networks of one noise are trained first
+where the folder has none.
+
+Flux is measured by paired injection: a fit of the PSF to E(x + star) - E(x), and the sum within 2 FWHM. PSNR is
+against the noise-free truth; its range is the largest value of the truth in the set (1 for ``levels``).
+
+Usage: python benchmarks/denoising_rows.py surveys [--scenes 40] [STAGE[,option=value]…]
+       python benchmarks/denoising_rows.py levels [--scenes 24] [--budget 10] [-o FOLDER] [STAGE[,option=value]…]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lensproc.config import StageSpec
+from lensproc.cutout import Cutout
+from lensproc.engine.pipeline import Pipeline, PipelineConfig
+from lensproc.enhanced import Enhanced
+from lensproc.evaluate.intervals import Measured, mean, median
+from lensproc.evaluate.response import star_response
+from lensproc.evaluate.scenes import Scene, recipe_of, scene, star_image, with_light
+from lensproc.qc.forced import ForcedFit
+from lensproc.qc.noise import Noise, measure_noise
+
+Array = NDArray[np.float64]
+Enhance = Callable[[Sequence[Cutout]], list[Enhanced]]
+
+SURVEYS = ("sealed-quasars", "hsc")
+LEVELS = ("sealed-sr-a", "sealed-common-test")
+SIGMAS = ("0.1", "0.2", "0.3", "0.4")
+SNRS = (5.0, 10.0, 20.0, 50.0)
+BORDER = 10
+"""Stars are put no nearer to the edge than this [px]."""
+
+
+def enhancer(text: str) -> Enhance:
+    """Load a stage, ``ID`` or ``ID,option=value``; ``raw`` is the input itself."""
+    name, *pairs = text.split(",")
+    if name == "raw":
+        return lambda cutouts: [Enhanced(original=cutout, image=cutout, scale=1.0) for cutout in cutouts]
+    spec = StageSpec(name, dict(pair.split("=", 1) for pair in pairs))
+    pipeline = Pipeline(PipelineConfig((spec,), checks="none", device="cpu", threads=1))
+
+    def enhance(cutouts: Sequence[Cutout]) -> list[Enhanced]:
+        results = []
+        for work in pipeline.apply([[cutout] for cutout in cutouts]):
+            if work.error is not None:
+                raise work.error
+            results.append(work.finish(""))
+        return results
+
+    return enhance
+
+
+def survey_scenes(recipe: str, number: int) -> Iterator[tuple[Scene, Cutout, Array, Array]]:
+    """Scenes with their cutout, their noise-free truth and the 1σ noise of their pixels."""
+    seed = recipe_of(recipe).seed or 20260107
+    for index in range(number):
+        made = scene(recipe, seed, index)
+        exposure = made.sim.exposure
+        sigma = np.sqrt(exposure.expected_variance.astype(np.float64))
+        yield made, made.cutout, exposure.noise_free.astype(np.float64), sigma
+
+
+def noisy_scenes(recipe: str, number: int, level: float) -> Iterator[tuple[Scene, Cutout, Array, Array]]:
+    """Scenes of range [0, 1] with white noise added; the truth is the image without any noise."""
+    seed = recipe_of(recipe).seed or 0
+    for index in range(number):
+        made = scene(recipe, seed, index)
+        rng = np.random.default_rng([seed, index, round(10 * level)])
+        noise = level * rng.normal(size=made.cutout.shape)
+        cutout = made.cutout.replace(data=np.asarray(made.cutout.data + noise, np.float32), variance=None)
+        yield made, cutout, made.sim.exposure.noise_free.astype(np.float64), np.full(noise.shape, level)
+
+
+def star_place(made: Scene, cutout: Cutout) -> tuple[float, float]:
+    """Place of a star, at least 2 FWHM from the point sources of the scene."""
+    rng = np.random.default_rng([made.sim.seed, made.sim.index, 7])
+    height, width = cutout.shape
+    while True:
+        x, y = rng.uniform(BORDER, width - 1 - BORDER), rng.uniform(BORDER, height - 1 - BORDER)
+        if made.x.size == 0 or np.hypot(made.x - x, made.y - y).min() > 2.0 * made.fwhm:
+            return float(x), float(y)
+
+
+def noise_of(cutout: Cutout, fwhm: float) -> Noise:
+    """Noise of a cutout, as the checks measure it."""
+    noise = measure_noise(cutout, fwhm)
+    if noise is None:
+        raise ValueError(f"{cutout.source.file} has no noise")
+    return noise
+
+
+def row(
+    name: str, enhance: Enhance, scenes: Sequence[tuple[Scene, Cutout, Array, Array]], peak: float
+) -> str:
+    """Measure one denoiser on the scenes and sum up in a line."""
+    errors, relative, chi2, excess, covered = [], [], [], [], []
+    fits: list[list[float]] = [[] for _ in SNRS]
+    sums: list[list[float]] = [[] for _ in SNRS]
+    for made, cutout, truth, sigma in scenes:
+        noise = noise_of(cutout, made.fwhm)
+        x, y = star_place(made, cutout)
+        error = float(ForcedFit(made.spread, np.array([x]), np.array([y]), noise).error[0]) * noise.level
+        lights = [star_image(made, x, y, snr * error) for snr in SNRS]
+        results = enhance([cutout, *(with_light(cutout, light) for light in lights)])
+        image = results[0].image.data.astype(np.float64)
+        errors.append(float(np.mean((image - truth) ** 2)))
+        relative.append(float(np.mean(((image - truth) / sigma) ** 2)))
+        residual = (cutout.data - image) / sigma
+        chi2.append(float(np.mean(residual**2)))
+        excess.append(lag_one(residual) - lag_one((cutout.data - truth) / sigma))
+        if results[0].uncertainty is not None:
+            covered.append(float(np.mean(np.abs(image - truth) <= 1.645 * results[0].uncertainty)))
+        for i, (snr, result) in enumerate(zip(SNRS, results[1:], strict=True)):
+            difference = result.image.data.astype(np.float64) - image
+            answer = star_response(difference, made.spread, x, y, snr * error, noise)
+            fits[i].append(answer.flux_ratio)
+            sums[i].append(answer.aperture_ratio)
+    of_each = mean(np.array([10.0 * math.log10(peak**2 / value) for value in errors]))
+    together = 10.0 * math.log10(peak**2 / float(np.mean(errors)))
+    flux = " ".join(in_words(median(np.array(values)), 3) for values in fits)
+    aperture = " ".join(f"{np.nanmedian(values):.3f}" for values in sums)
+    coverage = f"{100 * np.mean(covered):.0f}" if covered else "-"
+    left = math.sqrt(float(np.mean(relative)))
+    return (
+        f"| {name} | {in_words(of_each, 2)} | {together:.2f} | {left:.3f} | {np.mean(chi2):.3f} "
+        f"| {np.mean(excess):+.3f} | {flux} | {aperture} | {coverage} |"
+    )
+
+
+def in_words(value: Measured, digits: int) -> str:
+    """Value with its 95 % interval."""
+    return f"{value.value:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+
+
+def lag_one(residual: Array) -> float:
+    """Correlation of neighbouring pixels; 0 for no residual at all."""
+    power = float(np.mean(residual**2))
+    if power == 0.0:
+        return 0.0
+    along = np.mean(residual[:, 1:] * residual[:, :-1]), np.mean(residual[1:] * residual[:-1])
+    return float(np.mean(along)) / power
+
+
+def header() -> str:
+    """Head of a table."""
+    names = (
+        "stage",
+        "PSNR, mean of images [dB]",
+        "PSNR of the mean MSE",
+        "rms error [σ]",
+        "χ² of x − y",
+        "its lag-1 correlation over the noise's",
+        f"flux by fit at SNR {', '.join(f'{snr:g}' for snr in SNRS)}",
+        "flux within 2 FWHM",
+        "pixels within 1.645 of the stage's own errors [%]",
+    )
+    return f"| {' | '.join(names)} |\n|{'---|' * len(names)}"
+
+
+def surveys(stages: Sequence[str], number: int) -> None:
+    """Print a table per survey."""
+    enhancers = {text: enhancer(text) for text in ("raw", *stages)}
+    for recipe in SURVEYS:
+        scenes = list(survey_scenes(recipe, number))
+        peak = max(float(truth.max()) for _, _, truth, _ in scenes)
+        print(f"\n{recipe}, {number} scenes, range {peak:.4g}\n\n{header()}", flush=True)
+        for text, enhance in enhancers.items():
+            print(row(text, enhance, scenes, peak), flush=True)
+
+
+def trained(sigma: str, folder: Path, budget: float) -> Path:
+    """Weights of the network for a noise; trained for `budget` minutes where the folder has none."""
+    output = folder / f"denoiser-{sigma}"
+    weights = output / "denoiser.safetensors"
+    if not weights.is_file():
+        command = ["train", "denoiser", "--recipe", f"denoiser-{sigma}", "--budget", f"{budget:g}"]
+        where = ["--output", str(output), "--data", str(folder / "data"), "--jobs", "1"]
+        subprocess.run([sys.executable, "-m", "lensproc.cli", *command, *where], check=True)
+    return weights
+
+
+def levels(stages: Sequence[str], number: int, folder: Path, budget: float) -> None:
+    """Print a table per level of noise and set."""
+    for sigma in SIGMAS:
+        own = f"denoiser,sigma={sigma},weights={trained(sigma, folder, budget)}"
+        enhancers = {text: enhancer(text) for text in ("raw", own, *stages)}
+        for recipe in LEVELS:
+            scenes = list(noisy_scenes(recipe, number, float(sigma)))
+            print(f"\n{recipe}, noise {sigma}, {number} images, range 1\n\n{header()}", flush=True)
+            for text, enhance in enhancers.items():
+                print(row(text.partition(",weights")[0], enhance, scenes, 1.0), flush=True)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(
+        description="Measure denoisers on scenes that no network was trained on."
+    )
+    parser.add_argument("what", choices=["surveys", "levels"])
+    parser.add_argument("--scenes", type=int, default=40)
+    parser.add_argument("--budget", type=float, default=10.0, help="minutes per network to be trained")
+    parser.add_argument("-o", "--output", type=Path, default=Path("denoising-rows"), help="where they are")
+    parser.add_argument("stages", nargs="*", metavar="STAGE[,option=value]")
+    arguments = parser.parse_intermixed_args()
+    warnings.filterwarnings("ignore", module=r"lenstronomy(\..*)?")
+    stages = arguments.stages or ["lens-denoise", "wavelet", "nlm"]
+    if arguments.what == "surveys":
+        surveys(stages, arguments.scenes)
+    else:
+        levels(stages, arguments.scenes, arguments.output, arguments.budget)
+
+
+if __name__ == "__main__":
+    main()
