@@ -2,9 +2,9 @@
 
 The residual r = x - H y of a faithful image is noise. Two parts of it are not left to a network's judgement.
 Slow waves, several PSFs long, are measured by the input far better than any prior knows them: they are taken
-over, so the total flux is the input's. And where light is *significant*, in the input or in the residual, r is
-deconvolved (Wiener) and added: flux lost from a source comes back, and what was invented goes. Elsewhere nothing
-is added, so the sky's noise is not copied.
+over, so the total flux is the input's. And where the residual is *significant*, it is deconvolved (Wiener) and
+added: a source that was lost comes back, and one that was invented goes. Elsewhere nothing is added, so noise is
+not copied.
 """
 
 from __future__ import annotations
@@ -37,17 +37,19 @@ class Consistency:
     steps : int
         How often the deconvolved residual is added: of a star's missing flux a tenth stays after one step, a
         hundredth after two.
-    light : (float, float)
-        Significance of light in the input from which correction begins, and from which it is whole [σ].
     residual : (float, float)
-        The same for the residual.
+        Significance of the residual from which correction begins, and from which it is whole [σ].
+    light : (float, float), optional
+        The same for light in the input. Then the flux of every source is the input's, and so is its noise, also
+        that of arcs and galaxies; by default what the network makes of them stays as long as the residual is
+        noise.
     """
 
     smooth: float = 4.0
     damping: float = 0.1
     steps: int = 2
-    light: tuple[float, float] = (3.0, 5.0)
     residual: tuple[float, float] = (4.0, 5.0)
+    light: tuple[float, float] | None = None
 
 
 def consistent(
@@ -86,12 +88,12 @@ def consistent(
     """
     residual = observed - forward(image, kernels, scale, "surface brightness")
     field = _Field(residual, response(kernels, scale, residual))
-    significant = matched_significance(observed, variance, psf)
     left = matched_significance(residual, variance, psf)
     unit = _robust_scatter(left)
-    where = torch.maximum(
-        _rise(significant / unit, settings.light), _rise(left.abs() / unit, settings.residual)
-    )
+    where = _rise(left.abs() / unit, settings.residual)
+    if settings.light is not None:
+        light = matched_significance(observed, variance, psf)
+        where = torch.maximum(where, _rise(light / unit, settings.light))
     where = _widened(where, fwhm)
     slow = field.gaussian(settings.smooth * fwhm * SIGMA_PER_FWHM)
     inverse = (1.0 - slow) * field.inverse(settings.damping, psf)

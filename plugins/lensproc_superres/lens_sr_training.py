@@ -60,7 +60,9 @@ def task(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
 
 def prepare(batch: Fields, generator: torch.Generator) -> Fields:
     """Bring a batch to units of its noise, and vary noise, pedestal and what is known of the variance."""
-    image = batch["image"]
+    image, stated, truth, points = (
+        batch[name][:, None].float() for name in ("image", "variance", "sharp2", "points2")
+    )
     n, device = image.shape[0], image.device
     noise = _column(batch["noise"])
     sky = _column(batch["sky"])
@@ -72,15 +74,15 @@ def prepare(batch: Fields, generator: torch.Generator) -> Fields:
     extra = EXTRA_NOISE * (uniform() - 0.5).clamp(min=0.0) * 2.0
     grown = torch.sqrt(1.0 + extra**2)
     white = torch.randn(image.shape, generator=generator, device=device)
-    variance = batch["variance"] / noise**2
+    variance = stated / noise**2
     noisy = (image - sky) / noise + extra * torch.sqrt(variance) * white
     middle = variance.flatten(1).median(dim=1).values[:, None, None, None]
     variance = torch.where(uniform() < UNKNOWN_VARIANCE, middle.expand_as(variance), variance)
     return {
         "image": noisy / grown + pedestal,
         "variance": variance.clamp(min=1e-4),
-        "truth": (batch["sharp2"] - sky) / noise / grown + pedestal,
-        "points": batch["points2"],
+        "truth": (truth - sky) / noise / grown + pedestal,
+        "points": points,
         "fwhm": _column(batch["fwhm"]),
     }
 
