@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lensproc.contract.hookspecs import hookimpl
-from lensproc.contract.manifest import Manifest, Option, Tolerance
+from lensproc.contract.manifest import DataFile, Manifest, Option, Tolerance
 
 lensproc_api = 1
 
@@ -16,6 +16,10 @@ lensproc_api = 1
 def _scale(default: int, minimum: int, maximum: int) -> Option:
     text = f"output pixels per input pixel, {minimum} to {maximum}"
     return Option("scale", "int", default, text, minimum, maximum)
+
+
+def _calibration(stage: str, sha256: str) -> DataFile:
+    return DataFile(f"weights/{stage}.calibration.json", sha256)
 
 
 BICUBIC = Manifest(
@@ -28,6 +32,7 @@ BICUBIC = Manifest(
     scale=(2, 3, 4),
     halo=2,
     tolerance=Tolerance(flux=1e-3, centroid=1e-3),
+    calibration=_calibration("bicubic", "2b3bf7d7d53bd93a4956eb410adda88d1c292e96483d0144a1e1721ee2ae250f"),
 )
 
 LANCZOS = Manifest(
@@ -40,6 +45,7 @@ LANCZOS = Manifest(
     scale=(2, 3, 4),
     halo=3,
     tolerance=Tolerance(flux=1e-3, centroid=1e-3),
+    calibration=_calibration("lanczos", "7051c2ebf9b41be91902fe4870645094b6fb4d7f9cd33af13e48645910c4e0b4"),
 )
 
 
@@ -58,6 +64,7 @@ RICHARDSON_LUCY = Manifest(
     output_psf=0.0,
     halo="global",
     tolerance=Tolerance(flux=0.01, centroid=0.02),
+    calibration=_calibration("richardson-lucy", "5e3b40d4c77b1f75b4b264ddf2da8b08c17b5f70c636e3e24e1a6baf527978c2"),
 )
 
 STARLET = Manifest(
@@ -94,6 +101,7 @@ NLM = Manifest(
     normalisation="noise",
     halo=20,
     tolerance=Tolerance(flux=0.01, centroid=0.02),
+    calibration=_calibration("nlm", "93e882c16e58518d37dba36113a1bf9cac6156639e3e7f1d5b2f7c214330185b"),
 )
 
 WAVELET = Manifest(
@@ -108,6 +116,7 @@ WAVELET = Manifest(
     ),
     normalisation="noise",
     tolerance=Tolerance(flux=0.01, centroid=0.02),
+    calibration=_calibration("wavelet", "c896daa4cd60e59c12be2c704717bcf225dda3556d8c51cfff5f6f61078dff62"),
 )
 
 
