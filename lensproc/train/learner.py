@@ -149,7 +149,7 @@ class Learner(pl.LightningModule):
         if not free:
             raise PluginError("the network has no parameter that can be trained")
         # The fused kernel unscales gradients itself, which clipping of scaled ones does not allow.
-        fused = settings.precision != "16-mixed"
+        fused = settings.precision == "32"
         if not settings.weight_decay:
             return torch.optim.Adam(free, settings.learning_rate, fused=fused)
         kernels = [parameter for parameter in free if parameter.ndim >= 2]
@@ -218,8 +218,9 @@ class Learner(pl.LightningModule):
         if "loss" not in losses:
             raise PluginError(f"the task's loss gave {', '.join(losses) or 'nothing'}, but no 'loss'")
         if not bool(torch.isfinite(losses["loss"])):
+            found = float(losses["loss"].detach())
             raise TrainingError(
-                f"the loss became {float(losses['loss'])} at step {step + 1} (epoch {self.epoch_of(step)})",
+                f"the loss became {found} at step {step + 1} (epoch {self.epoch_of(step)})",
                 remedy="lower learning_rate, or set gradient_clip; the best weights so far are kept",
             )
         for name, value in losses.items():
