@@ -9,31 +9,24 @@ import argparse
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from lensproc.cutout import Cutout
-from lensproc.enhanced import Enhanced
-from lensproc.qc.calibration import Calibration, measure_calibration
+from benchmarks.mutations import mutation_table
+from lensproc.qc.calibration import measure_calibration
 from lensproc.qc.candidates import candidates_in, candidates_out
 from lensproc.qc.matching import match_one_to_one
 from lensproc.qc.pair import side_by_side
 from lensproc.qc.quick import quick_checks
 from tests.qc.scenes import (
-    Scene,
     bicubic,
     bicubic_enhancer,
-    enhanced,
-    flux_of_snr,
     ideal,
     ideal_calibration,
     observe,
     quasar_scene,
 )
-
-SIZE = 64
 
 
 def ideal_enhancers(number: int) -> None:
@@ -57,58 +50,6 @@ def ideal_enhancers(number: int) -> None:
     p = np.array(chances)
     print(f"all: {dict(total)}; chi2 {np.mean(chi2):.3f}")
     print("  ".join(f"p < {t}: {np.mean(p < t):.3f}" for t in (0.01, 0.1, 0.5)))
-
-
-def mutations(
-    scene: Scene, seed: int, lag1: float, width: float
-) -> Iterator[tuple[str, Enhanced, Calibration]]:
-    """Wrong outputs of a scene, each with its calibration."""
-    from scipy.ndimage import map_coordinates
-
-    def seen(of: Scene) -> Cutout:
-        return observe(of, np.random.default_rng(seed), lag1=lag1)
-
-    cutout, fair, plain = seen(scene), ideal_calibration(width), ideal_calibration(1.0)
-    gain = 1.0 + 3.0 * lag1  # flux of an SNR on correlated noise
-    sky_star = (20.3, 46.1, flux_of_snr(10.0, 3.0, gain))
-    angle = np.arctan2(scene.stars[0][1] - 31.5, scene.stars[0][0] - 31.5) + 1.4
-    on_ring = (
-        31.5 + scene.ring_radius * np.cos(angle),
-        31.5 + scene.ring_radius * np.sin(angle),
-        sky_star[2],
-    )
-    more, beside = (replace(scene, stars=(*scene.stars, star)) for star in (sky_star, on_ring))
-    moved = replace(
-        scene, stars=tuple((x + 0.3, y, f) for x, y, f in scene.stars), center=(31.8, scene.center[1])
-    )
-    at = np.arange(2 * SIZE) * (SIZE - 1) / (2 * SIZE - 1)
-    grid = np.meshgrid(at, at, indexing="ij")
-    psf = "same" if width == 1.0 else width
-    fine = scene.render(2, width)
-    yield "erases a source of SNR 10", ideal(scene, seen(more), width=width), fair
-    yield "invents a source of SNR 10", ideal(more, cutout, width=width), fair
-    yield "invents one on the ring", ideal(beside, cutout, width=width), fair
-    yield "loses the second quasar", ideal(replace(scene, stars=scene.stars[:1]), cutout, width=width), fair
-    yield "loses 8 % of the flux", enhanced(cutout, 0.92 * fine, 2, psf), fair
-    yield "shifts by 0.3 px", ideal(moved, cutout, width=width), fair
-    yield "adds half a sky sigma", enhanced(cutout, fine + 0.5, 2, psf), fair
-    zoomed = map_coordinates(scene.render(), grid, order=3, mode="nearest")
-    yield "zooms corner-aligned", enhanced(cutout, zoomed, 2), plain
-
-
-def mutation_table(number: int) -> None:
-    """Which verdicts the mutations get."""
-    for lag1 in (0.0, 0.4):
-        for snr in (10, 20, 50, 100, 300):
-            rng = np.random.default_rng(snr)
-            table: dict[str, Counter[str]] = {}
-            for seed in range(number):
-                scene = quasar_scene(rng, (snr, max(0.5 * snr, 10.0)))
-                for name, pair, calibration in mutations(scene, seed, lag1, 1.0 if seed % 2 else 0.5):
-                    word = str(quick_checks(pair, calibration).qa["QASTAT"].value)
-                    table.setdefault(name, Counter())[word] += 1
-            for name, count in table.items():
-                print(f"lag-1 {lag1} SNR {snr:3} {name:28} {dict(count)}")
 
 
 def finder(number: int) -> None:

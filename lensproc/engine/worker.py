@@ -210,7 +210,9 @@ class Worker:
                 message = str(error.about(cutout.source.file))
                 return CutoutResult(hdu, band, "FAILED", message=message)
         row = row_of(result, name, center)
-        return CutoutResult(hdu, band, result.status, name, "; ".join(cutout.warnings), row)
+        said = [activity.message for activity in result.activities[-1:] if activity.id == "checks"]
+        message = "; ".join(filter(None, (*cutout.warnings, *said)))
+        return CutoutResult(hdu, band, result.status, name, message, row)
 
 
 def _fetch(task: FileTask) -> _Fetched:

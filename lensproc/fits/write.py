@@ -193,6 +193,7 @@ def primary_cards(enhanced: Enhanced, doubled: tuple[str, ...] = ()) -> str:
             (f"LP{number:02d}STAT", activity.status, ""),
         ]
     lines = [history_line(activity) for activity in enhanced.activities if activity.kind != "core"]
+    lines += [f"lensproc: checks: {a.message}" for a in enhanced.activities if a.id == "checks" and a.message]
     dropped = list(enhanced.image.dropped)
     if doubled:
         dropped.append(f"{', '.join(doubled)}: the CD cards say the same, and both are against the standard")

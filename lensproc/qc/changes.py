@@ -70,8 +70,8 @@ def small_changes(pair: Pair) -> Changes | None:
     width = INSTRUMENT * (pair.psf.fwhm if pair.psf else 2.0)
     smooth = gaussian_filter(pair.hy, width, mode="nearest")
     weight = np.where(lit, 1.0 / pair.spread, 0.0)
-    model = _columns(light, pair.hy) * weight
-    instrument = _columns(smooth, smooth) * weight
+    model = change_columns(light, pair.hy) * weight
+    instrument = change_columns(smooth, smooth) * weight
     scale = np.maximum(np.abs(instrument).max((1, 2)), 1e-30)[:, None, None]
     model = model / scale
     instrument = pair.noise.weighted(instrument / scale) * lit
@@ -86,7 +86,7 @@ def small_changes(pair: Pair) -> Changes | None:
     return Changes(solution / scale, np.sqrt(np.maximum(np.diag(covariance), 0.0)) / scale)
 
 
-def _columns(odd: Array, even: Array) -> Array:
+def change_columns(odd: Array, even: Array) -> Array:
     """Small changes of an image, shape (6, ny, nx), in the order of `Changes`."""
     from scipy.ndimage import correlate1d, laplace
 
