@@ -19,12 +19,19 @@ Array = NDArray[np.float64]
 OFF_CENTRE = 0.3
 """A peak farther than this from the centre is not the nucleus [FWHM]. Judgement: a third of what is dropped."""
 
+SMOOTHING = 1.0 / 7.0
+"""σ of the Gaussian that smooths the image before its peak is looked for [FWHM]: a third of the PSF."""
+
 AS_A_STAR = 0.25
 """Light at 1 FWHM over that at the peak, below which the peak is as narrow as a star's: 0.06 for a Gaussian,
 0.13 for a Moffat (β = 2.5), 0.5 for a galaxy of twice the PSF's width. Judgement."""
 
-SIGNIFICANT = 5.0
-"""Height of the centre above its surroundings, in σ, from which it is a peak."""
+SIGNIFICANT = 3.0
+"""Height of the centre above its surroundings from which it is a peak [σ]."""
+
+HIGHER = 2.0
+"""Height of another peak above the centre's from which the centre is none [σ]. Lower than the other limit: a
+galaxy that is not seen costs little (a faint nucleus is no candidate), one that is not there costs a quasar."""
 
 
 def lens_is_seen(image: Array, noise: Noise, center: tuple[float, float], fwhm: float) -> bool:
@@ -44,9 +51,9 @@ def lens_is_seen(image: Array, noise: Noise, center: tuple[float, float], fwhm: 
     Notes
     -----
     Three questions to the pixels within 1.25 FWHM: is the middle (half an FWHM) significantly brighter than the
-    ring of 0.75 to 1.25 FWHM; is the light of that ring at least a quarter of the middle's; and does the brightest
-    point, smoothed by a third of the PSF, lie within 0.3 FWHM of the centre (or within a pixel)? The middle of
-    several merged images fails the first or the last.
+    ring of 0.75 to 1.25 FWHM; is the light of that ring at least a quarter of the middle's; and is no point from
+    0.3 FWHM (or a pixel) to 0.75 FWHM from the centre significantly brighter than the brightest one nearer to it,
+    in the image smoothed by a third of the PSF? The middle of several merged images fails the first or the last.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -70,7 +77,15 @@ def lens_is_seen(image: Array, noise: Noise, center: tuple[float, float], fwhm: 
     typical = float(np.sqrt((sigma[middle] ** 2).mean()))
     if inner - outer < SIGNIFICANT * typical * noise.response(weight) or outer < AS_A_STAR * inner:
         return False
-    smooth = gaussian_filter(window, fwhm / 7.0, mode="nearest")
-    smooth = np.where(good & (radius <= 0.75 * fwhm), smooth, -np.inf)
-    peak = np.unravel_index(int(smooth.argmax()), smooth.shape)
-    return bool(radius[peak] <= max(OFF_CENTRE * fwhm, 1.0))
+    smooth = gaussian_filter(window, SMOOTHING * fwhm, mode="nearest")
+    near = good & (radius <= max(OFF_CENTRE * fwhm, 1.0))
+    beside = good & (radius <= 0.75 * fwhm) & ~near
+    if not near.any() or not beside.any():
+        return bool(near.any())
+    peak = np.unravel_index(int(np.where(near, smooth, -np.inf).argmax()), smooth.shape)
+    other = np.unravel_index(int(np.where(beside, smooth, -np.inf).argmax()), smooth.shape)
+    # neighbouring points share noise: the error is that of their difference
+    difference = np.zeros(smooth.shape)
+    difference[peak], difference[other] = 1.0, -1.0
+    spread = typical * noise.response(gaussian_filter(difference, SMOOTHING * fwhm, mode="nearest"))
+    return bool(smooth[other] - smooth[peak] <= HIGHER * spread)

@@ -56,13 +56,15 @@ def photon_variance(light: Array, electrons: float, correlation: Array) -> Array
     Poisson: light / electrons, for pixels that count their own photons. A resampled image shares each photon among
     neighbours, which makes the noise of a pixel smaller and correlates it, while the noise of a sum over several
     pixels stays (Fruchter & Hook 2002, PASP 114, 144, section 7). So the variance is divided by Σ ρ over the
-    nearest neighbours. The light is smoothed over 3 × 3 pixels: a pixel's own noise must not set its weight.
+    nearest neighbours. The light is smoothed a little (weights 1, 4, 1 along each axis): a pixel's own noise
+    must not set its weight alone.
     """
-    from scipy.ndimage import uniform_filter
+    from scipy.ndimage import correlate1d
 
     middle = correlation.shape[0] // 2
     shared = max(1.0, float(correlation[middle - 1 : middle + 2, middle - 1 : middle + 2].sum()))
-    smooth = uniform_filter(light, 3, mode="nearest")
+    weights = np.array([1.0, 4.0, 1.0]) / 6.0
+    smooth = correlate1d(correlate1d(light, weights, axis=0, mode="nearest"), weights, axis=1, mode="nearest")
     return np.asarray(np.maximum(smooth, 0.0) / electrons / shared)
 
 

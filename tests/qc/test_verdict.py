@@ -65,6 +65,37 @@ def test_new_candidates(snr, flux_out, claims, dchi2, image, expected):
     assert verdict_of_new(snr, snr, flux_out, 1.0, claims, dchi2, image) == expected
 
 
+@pytest.mark.parametrize(
+    ("flux_in", "flux_out", "expected"),
+    [
+        # the wing of a bright star: PSF and constant do not describe it, neither in x nor in H y
+        (-260.0, -262.0, "AMBIG"),
+        (-260.0, -200.0, "AMBIG"),
+        # a source drawn into it, brighter than what the model misses
+        (-260.0, 40.0, "HALLUC"),
+        (-4.0, 6.0, "HALLUC"),
+        # the output shows nothing significant either
+        (-2.0, 2.0, "AMBIG"),
+    ],
+)
+def test_what_the_model_does_not_describe_is_not_denied(flux_in, flux_out, expected):
+    assert verdict_of_new(flux_in, flux_in, flux_out, 1.0, False, math.nan, True) == expected
+
+
+@pytest.mark.parametrize(
+    ("flux_out", "error", "expected"),
+    [
+        (10.0, 1.0, "RESOLVED"),
+        (7.5, 1.0, "RESOLVED"),
+        (20.0, 1.0, "AMBIG"),
+        (0.3, 1.0, "AMBIG"),
+        (20.0, 4.0, "RESOLVED"),
+    ],
+)
+def test_a_source_is_resolved_where_its_flux_is_that_of_the_input(flux_out, error, expected):
+    assert verdict_of_new(10.0, 10.0, flux_out, error, False, math.nan, True) == expected
+
+
 def test_a_source_is_lost_where_its_flux_is():
     assert is_lost(10.0, 10.0, 1.0, 1.0)
     assert not is_lost(10.0, 10.0, 8.0, 1.0)
