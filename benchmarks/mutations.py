@@ -6,8 +6,8 @@ SNRs are those of the best filter in the noise at hand, white or correlated.
 The *limit* of a mutation is the root of its Δχ²: the light that it changes, weighed by the true power of the
 noise, for a test that knows the mutation and everything else about the scene. For a change of the whole image it
 is given as well with all other such changes left free (shift, magnification, brightness, width, level), as no
-honest test knows them. *Allowed* is how often a test at that limit would break the rule that fails: a peak of p < 1e-5
-somewhere in the image, or the excess over the limit of the keyword above 3σ.
+honest test knows them. *Allowed* is how often a test at that limit would break the rule that fails: a peak of
+p < 1e-5 somewhere in the image, or the excess over the limit of the keyword above 3σ.
 """
 
 from __future__ import annotations

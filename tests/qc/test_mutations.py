@@ -6,8 +6,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from lensproc.qc.changes import small_changes
+from lensproc.qc.pair import side_by_side
 from lensproc.qc.quick import quick_checks
 from tests.qc.scenes import (
+    Scene,
     bicubic,
     enhanced,
     flux_of_snr,
@@ -167,3 +170,35 @@ def test_a_hole_and_negative_light_are_seen(calibration):
     fine = scene.render(2)
     fine[10:40, 10:20] = -20.0
     assert fails(status(enhanced(cutout, fine, 2), calibration))["QANEG"].value > 0.01
+
+
+def test_a_source_in_correlated_noise_stands_out_by_the_snr_of_the_best_filter(calibration):
+    """QACHIP of an erased source: its SNR with the PSF over the noise power; the PSF alone keeps 0.91 of it."""
+    lag1, fwhm = 0.4, 2.0
+    side = (1.0 - np.sqrt(1.0 - 2.0 * lag1**2)) / (2.0 * lag1)
+    along = (1.0 + 2.0 * side * np.cos(2.0 * np.pi * np.fft.fftfreq(SIZE))) ** 2 / (1.0 + 2.0 * side**2)
+    star = Scene(fwhm=fwhm, stars=((31.0, 31.0, 200.0),))
+    best = np.sqrt((np.abs(np.fft.fft2(star.render())) ** 2 / np.outer(along, along)).mean())
+    peaks = []
+    for seed in range(10):
+        cutout = observe(star, np.random.default_rng(seed), lag1=lag1)
+        peaks.append(status(enhanced(cutout, np.zeros((2 * SIZE, 2 * SIZE)), 2), calibration)["QACHIP"].value)
+    assert np.mean(peaks) == pytest.approx(best, rel=0.05)
+
+
+def test_flux_lost_in_correlated_noise_is_seen_in_faint_scenes(calibration):
+    for seed in range(4):
+        scene, cutout = setting(seed, 0.4, (15.0, 15.0))
+        qa = fails(status(enhanced(cutout, 0.92 * scene.render(2), 2), calibration))
+        assert qa["QAFLX"].value == pytest.approx(-8.0, abs=4 * qa["QAFLX"].error)
+
+
+@pytest.mark.parametrize("lag1", [0.0, 0.4])
+def test_the_errors_of_shift_magnification_and_brightness_are_those_seen(lag1):
+    pulls = []
+    for seed in range(30):
+        scene, cutout = setting(seed, lag1, (30.0, 20.0))
+        found = small_changes(side_by_side(ideal(scene, cutout)))
+        pulls.append(found.value[:4] / found.error[:4])
+    assert np.abs(np.mean(pulls, 0)).max() < 0.7
+    assert 0.6 < np.std(pulls, 0).min() <= np.std(pulls, 0).max() < 1.35
