@@ -25,7 +25,7 @@ class Average:
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.model = AveragedModel(network, multi_avg_fn=self._mix, use_buffers=True)  # type: ignore[arg-type]
+        self.model = AveragedModel(network, multi_avg_fn=self._mix, use_buffers=True)
         self.model.requires_grad_(False)
         self.model.eval()
 

@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from lensproc import __version__
 from lensproc.contract.training import DataShare
-from lensproc.errors import OutputError, UsageError
+from lensproc.errors import OutputError, PluginError, UsageError
 from lensproc.fits.atomic import atomic_write
 from lensproc.simulate.image import Simulated, simulate
 from lensproc.simulate.recipe import Recipe, load_recipe
@@ -237,7 +238,7 @@ def _simulate_row(row: _Row) -> int:
     arrays = _sample(plan, row.index)
     found = shapes_of(arrays)
     if found != row.fields:
-        raise UsageError(
+        raise PluginError(
             f"sample {row.index} of recipe {plan.recipe.name} has other fields than the first one: "
             f"{_in_words(found)}, not {_in_words(row.fields)}"
         )
@@ -263,7 +264,7 @@ def _create(path: Path, entry: FieldShape, number: int) -> None:
     """Create an array file, empty, unless it is there; a process that comes second must not empty it again."""
     if path.exists():
         return
-    temporary = path.with_name(f".{os.getpid()}-{path.name}.tmp")
+    temporary = path.with_name(f".{secrets.token_hex(6)}-{path.name}.tmp")
     shape = (number, *entry.shape)
     np.lib.format.open_memmap(temporary, mode="w+", dtype=np.dtype(entry.dtype), shape=shape).flush()
     _take_name(temporary, path)
@@ -272,7 +273,7 @@ def _create(path: Path, entry: FieldShape, number: int) -> None:
 def _create_done(path: Path, number: int) -> None:
     if path.exists():
         return
-    temporary = path.with_name(f".{os.getpid()}-{path.name}.tmp")
+    temporary = path.with_name(f".{secrets.token_hex(6)}-{path.name}.tmp")
     temporary.write_bytes(bytes(number))
     _take_name(temporary, path)
 

@@ -40,7 +40,7 @@ def mixed_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-class Learner(pl.LightningModule):
+class Learner(pl.LightningModule):  # type: ignore[misc]
     """Trains the network of a task.
 
     Every random number follows from the seed and the number of the step, so that a resumed training draws what an
@@ -154,7 +154,7 @@ class Learner(pl.LightningModule):
             return torch.optim.Adam(free, settings.learning_rate, fused=fused)
         kernels = [parameter for parameter in free if parameter.ndim >= 2]
         rest = [parameter for parameter in free if parameter.ndim < 2]
-        groups = [{"params": kernels}, {"params": rest, "weight_decay": 0.0}]
+        groups: list[dict[str, Any]] = [{"params": kernels}, {"params": rest, "weight_decay": 0.0}]
         groups = [group for group in groups if group["params"]]
         return torch.optim.AdamW(
             groups, settings.learning_rate, weight_decay=settings.weight_decay, fused=fused

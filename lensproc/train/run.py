@@ -280,7 +280,7 @@ LOGGED = 20
 """Steps between points of the training loss in TensorBoard."""
 
 
-class _Watch(pl.Callback):
+class _Watch(pl.Callback):  # type: ignore[misc]
     """Passes on what happens, and writes the TensorBoard log."""
 
     def __init__(self, watcher: Watcher) -> None:

@@ -1,4 +1,4 @@
-"""What the loop does to weights: budget, best ones by value, averages, frozen parts, and losses that are no numbers."""
+"""What the loop does to weights: budget, best ones by value, averages, frozen parts, losses that are no number."""
 
 from __future__ import annotations
 
@@ -137,7 +137,8 @@ def test_the_rate_rises_and_falls_as_a_cosine(tmp_path):
     watcher = Silent(lambda learner: rates.append(learner.trainer.optimizers[0].param_groups[0]["lr"]))
     trained(tiny_run(tmp_path, epochs=4, warmup_steps=4, learning_rate=1.0e-2), watcher)
     expected = [
-        1e-2 * min(1.0, (s + 1) / 4) * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * s / 12))) for s in range(12)
+        1e-2 * min(1.0, (s + 1) / 4) * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * s / 12)))
+        for s in range(12)
     ]
     assert rates == pytest.approx(expected, rel=1e-12)
 
@@ -189,7 +190,9 @@ def test_a_loss_that_is_no_number_stops_it_and_good_weights_stay(tmp_path, monke
 
     with_task(monkeypatch, loss=loss, metrics=tiny.loss)
     run = tiny_run(tmp_path, every=0.0, average=average)
-    with pytest.raises(TrainingError, match=r"the loss became nan at step 8 \(epoch 3\); lower learning_rate"):
+    with pytest.raises(
+        TrainingError, match=r"the loss became nan at step 8 \(epoch 3\); lower learning_rate"
+    ):
         trained(run)
     state = read_weights(run.output / "tiny.safetensors").state
     assert all(bool(torch.isfinite(tensor).all()) for tensor in state.values())
@@ -251,7 +254,7 @@ def test_it_starts_from_given_weights(tmp_path):
 def test_weights_of_another_network_are_refused(tmp_path, monkeypatch):
     first = trained(tiny_run(tmp_path, "first", epochs=1))
     with_task(monkeypatch, network=lambda made: nn.Sequential(made.network.learning))
-    with pytest.raises(WeightsError, match="tiny.safetensors: these weights are for another network"):
+    with pytest.raises(WeightsError, match=r"tiny.safetensors: these weights are for another network"):
         trained(tiny_run(tmp_path, "second", start=first.weights))
 
 

@@ -67,7 +67,7 @@ def test_a_finished_training_is_not_trained_again(tmp_path):
 
 def test_another_recipe_is_refused_in_the_same_folder(tmp_path):
     trained(tiny_run(tmp_path, epochs=1))
-    with pytest.raises(UsageError, match="holds a training with other settings, data or start.*--no-resume"):
+    with pytest.raises(UsageError, match=r"holds a training with other settings, data or start.*--no-resume"):
         trained(tiny_run(tmp_path, epochs=1, learning_rate=0.5))
     anew = trained(tiny_run(tmp_path, epochs=1, learning_rate=0.5, resume=False))
     assert anew.record["recipe"]["settings"]["learning_rate"] == 0.5
@@ -77,7 +77,7 @@ def test_a_broken_checkpoint_is_said_to_be_one(tmp_path):
     run = tiny_run(tmp_path, epochs=1)
     run.output.mkdir()
     (run.output / "last.ckpt").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="last.ckpt: the checkpoint cannot be read.*--no-resume"):
+    with pytest.raises(InputError, match=r"last.ckpt: the checkpoint cannot be read.*--no-resume"):
         trained(run)
 
 

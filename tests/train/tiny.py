@@ -59,7 +59,11 @@ class Tiny(nn.Module):
         self.frozen = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.BatchNorm2d(3), nn.Dropout(0.5))
         self.frozen.requires_grad_(False)
         self.learning = nn.Sequential(
-            nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Dropout(0.1), nn.Conv2d(4, 4, 1), nn.PixelShuffle(2)
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.Dropout(0.1),
+            nn.Conv2d(4, 4, 1),
+            nn.PixelShuffle(2),
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -111,7 +115,9 @@ class Silent:
         self.epochs += 1
 
 
-def tiny_run(folder: Path, output: str = "out", text: str = RECIPE, manifest: Manifest = MANIFEST, **changes) -> TrainingRun:
+def tiny_run(
+    folder: Path, output: str = "out", text: str = RECIPE, manifest: Manifest = MANIFEST, **changes
+) -> TrainingRun:
     """A run whose folders lie in `folder`; `changes` are of settings, or of the run."""
     (folder / "sky.toml").write_text(SKY.format(size=16))
     recipe = TrainingRecipe.from_toml(text, "tiny")
@@ -119,7 +125,7 @@ def tiny_run(folder: Path, output: str = "out", text: str = RECIPE, manifest: Ma
     settings = {name: changes.pop(name) for name in list(changes) if name in names}
     recipe = dataclasses.replace(recipe, settings=dataclasses.replace(recipe.settings, **settings))
     run = {"beside": folder, "device": "cpu", **changes}
-    return TrainingRun(manifest, recipe, folder / output, folder / "data", **run)
+    return TrainingRun(MANIFEST, recipe, folder / output, folder / "data", **run)
 
 
 def trained(run: TrainingRun, watcher: Silent | None = None) -> Trained:
