@@ -14,6 +14,7 @@ from lensproc.errors import LensprocError, UsageError
 COMMANDS = {
     "calibrate": "Measure a stage's noise gain, for the checks.",
     "check": "Check an output against its input, whoever made it.",
+    "evaluate": "Score stages on images with known truth.",
     "info": "Show what was understood of FITS files.",
     "plugins": "List the plugins, or check one.",
     "replay": "Run the recorded chain of an output again and compare.",
