@@ -8,7 +8,7 @@ import pytest
 from lensproc.qc.catalog import catalogue
 from lensproc.qc.pair import side_by_side
 from lensproc.qc.quick import quick_checks
-from tests.qc.scenes import Scene, enhanced, flux_of_snr, ideal, ideal_calibration, observe
+from tests.qc.scenes import Scene, flux_of_snr, ideal, ideal_calibration, observe
 
 FWHM = 3.0
 BRIGHT = Scene(stars=((31.0, 31.0, 4.0e4),), moffat=2.5)
