@@ -20,6 +20,8 @@ from lensproc.nn.psf import SIGMA_PER_FWHM
 
 MARGIN = 16
 """Pixels by which images are continued before they are filtered [input px]."""
+LIGHT_STEPS = 2
+"""Steps in which light counts, if it does: the noise of a source grows with each."""
 RESPONSE = 33
 """Side of the image of what H makes of one corrected pixel [input px]."""
 
@@ -35,8 +37,8 @@ class Consistency:
     damping : float
         Power of the response below which the deconvolution is damped (1 at zero frequency).
     steps : int
-        How often the deconvolved residual is added: of a star's missing flux a tenth stays after one step, a
-        hundredth after two.
+        How often at most the deconvolved residual is added, as long as it is significant anywhere. Of a star's
+        missing flux a tenth is left after each step.
     residual : (float, float)
         Significance of the residual from which correction begins, and from which it is whole [σ].
     light : (float, float), optional
@@ -47,7 +49,7 @@ class Consistency:
 
     smooth: float = 4.0
     damping: float = 0.1
-    steps: int = 2
+    steps: int = 8
     residual: tuple[float, float] = (4.0, 5.0)
     light: tuple[float, float] | None = None
 
@@ -88,19 +90,21 @@ def consistent(
     """
     residual = observed - forward(image, kernels, scale, "surface brightness")
     field = _Field(residual, response(kernels, scale, residual))
-    left = matched_significance(residual, variance, psf)
-    unit = _robust_scatter(left)
-    where = _rise(left.abs() / unit, settings.residual)
+    unit = _robust_scatter(matched_significance(residual, variance, psf))
+    kept = torch.zeros_like(residual)
     if settings.light is not None:
-        light = matched_significance(observed, variance, psf)
-        where = torch.maximum(where, _rise(light / unit, settings.light))
-    where = _widened(where, fwhm)
+        kept = _rise(matched_significance(observed, variance, psf) / unit, settings.light)
     slow = field.gaussian(settings.smooth * fwhm * SIGMA_PER_FWHM)
     inverse = (1.0 - slow) * field.inverse(settings.damping, psf)
     change, rest = torch.zeros_like(residual), residual
-    for _ in range(settings.steps):
-        sharp = where * field.filtered(inverse, rest)
-        change = change + sharp
+    for step in range(settings.steps):
+        left = matched_significance(rest, variance, psf).abs() / unit
+        where = _rise(left, settings.residual)
+        if step < LIGHT_STEPS:
+            where = torch.maximum(where, kept)
+        if not bool((where > 0).any()):
+            break
+        change = change + _widened(where, fwhm) * field.filtered(inverse, rest)
         rest = residual - field.filtered(field.spectrum, change)
     change = change + field.filtered(slow, rest)
     rest = residual - field.filtered(field.spectrum, change)
@@ -196,8 +200,10 @@ def _rise(value: Tensor, limits: tuple[float, float]) -> Tensor:
 
 
 def _widened(where: Tensor, fwhm: Tensor) -> Tensor:
-    """Largest value within half a FWHM of each pixel, with a soft edge."""
-    reach = max(1, round(0.5 * float(fwhm.max())))
-    wide = functional.max_pool2d(where, 2 * reach + 1, stride=1, padding=reach)
+    """Largest value within half a FWHM of each pixel, item by item, with a soft edge."""
+    wide = torch.empty_like(where)
+    for item, width in enumerate(fwhm.tolist()):
+        reach = max(1, round(0.5 * width))
+        wide[item : item + 1] = functional.max_pool2d(where[item : item + 1], 2 * reach + 1, 1, reach)
     padded = functional.pad(wide, (1, 1, 1, 1), mode="replicate")
     return functional.avg_pool2d(padded, 3, stride=1)

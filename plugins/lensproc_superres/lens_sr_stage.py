@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PSF_SIDE = 33
 """Side of the PSF that is matched with [input px]."""
+IMAGE_ERROR, WIDTH_ERROR = 0.02, 0.1
+"""Share of the light that H may be wrong by, with an image of the PSF and with its width alone."""
 FWHM_RANGE = (1.0, 8.0)
 """FWHM that the network is told [input px]; training has 1.2 to 5.5."""
 STAND_IN = PSF(3.0)
@@ -61,7 +63,7 @@ class LensSRStage(NetworkStage):
             images = consistent(
                 images,
                 observed,
-                variance,
+                variance + allowance(observed, psfs) ** 2,
                 None if kernels is None else kernels.to(images),
                 torch.stack(stamps).to(images),
                 images.new_tensor([p.fwhm for p in psfs]),
@@ -79,6 +81,16 @@ class LensSRStage(NetworkStage):
 
 def _psf(item: Item) -> PSF:
     return psf_or_reason(item)[0] or STAND_IN
+
+
+def allowance(observed: Tensor, psfs: Sequence[PSF]) -> Tensor:
+    """Error of H at each pixel, shape (N, 1, H, W): what the PSF is not known to, as a share of the light.
+
+    The shares are those of the quality checks (docs/quality.md); without them the residual that a wrong PSF leaves
+    at a bright core would be put back as structure.
+    """
+    shares = [IMAGE_ERROR if psf.image is not None else WIDTH_ERROR for psf in psfs]
+    return observed.clamp(min=0.0) * observed.new_tensor(shares)[:, None, None, None]
 
 
 def noise_of(batch: Batch) -> Tensor:

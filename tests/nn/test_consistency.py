@@ -62,7 +62,8 @@ def test_an_invented_source_goes() -> None:
     flux = 20.0 * ERROR
     observed = observe(torch.zeros(1, 1, 2 * SIDE, 2 * SIDE))
     result = corrected(star(20, 27, flux), observed)
-    assert abs(forced_flux(forward(result, KERNEL, SCALE, "surface brightness"), 20, 27)) < 0.1 * flux
+    left = forced_flux(forward(result, KERNEL, SCALE, "surface brightness"), 20, 27)
+    assert abs(left) < 3.0 * ERROR  # what is less cannot be told from noise
 
 
 def test_total_flux_becomes_that_of_the_input() -> None:
