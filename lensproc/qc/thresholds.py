@@ -29,7 +29,7 @@ LIMITS = {
     "QANHAL": Limit(0.0, 0.0),
     "QADX": Limit(0.1, 0.25),
     "QADMAG": Limit(0.01, 0.03),
-    # judgement, to be fitted again on our own networks (qc.md marks them with a star)
+    # judgement, to be fitted again on our own networks
     "QABKG": Limit(0.1, 0.3),
     "QARHO1": Limit(0.1, 0.2),
     "QATTA": Limit(1.0, 3.0),
@@ -44,7 +44,7 @@ CHI2_COPIED = 0.5
 
 DOMAIN_PASSES = 0.05
 DOMAIN_FAILS = 0.01
-"""Chance that an image of the training data is as unlike them as this one (QAOOD). qc.md."""
+"""Chance that an image of the training data is as unlike them as this one (QAOOD). A chance: 1 % of them fail."""
 
 CHIP_PASSES = 0.01
 CHIP_FAILS = 1e-5
