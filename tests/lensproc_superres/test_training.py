@@ -85,13 +85,13 @@ def test_a_step_down_the_gradient_lowers_the_loss_by_what_the_gradient_says():
     before = task.loss(task.network, batch)["loss"]
     before.backward()
     gradients = [parameter.grad for parameter in task.network.parameters()]
-    # a step that should lower the loss by a hundredth, to first order
-    step = 0.01 * before.detach() / sum(gradient.square().sum() for gradient in gradients)
+    # a step that should lower the loss by three thousandths, to first order
+    step = 0.003 * before.detach() / sum(gradient.square().sum() for gradient in gradients)
     with torch.no_grad():
         for parameter, gradient in zip(task.network.parameters(), gradients, strict=True):
             parameter -= step * gradient
         after = task.loss(task.network, batch)["loss"]
-    assert float(after / before.detach()) == pytest.approx(0.99, abs=0.002)
+    assert float(after / before.detach()) == pytest.approx(0.997, abs=0.001)
 
 
 def test_hyperparameters_and_losses_that_there_are_not_are_named():
