@@ -13,6 +13,7 @@ from lensproc.errors import LensprocError, UsageError
 
 COMMANDS = {
     "calibrate": "Measure a stage's noise gain, for the checks.",
+    "card": "Write the card of a trained stage.",
     "check": "Check an output against its input, whoever made it.",
     "evaluate": "Score stages on images with known truth.",
     "info": "Show what was understood of FITS files.",

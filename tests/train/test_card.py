@@ -1,0 +1,127 @@
+"""The card says what the files say, and refuses scores that are not of these weights or not on unseen images."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from lensproc.cli import cli
+from lensproc.contract import registry
+from lensproc.errors import UsageError
+from lensproc.qc.calibration import BlankLevel, Calibration
+from lensproc.qc.conformal import Conformal
+from lensproc.train.card import card_of, check_evaluation
+from tests.train.tiny import MANIFEST, tiny_run, trained
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    return trained(tiny_run(tmp_path_factory.mktemp("card"), epochs=20)).record
+
+
+def row(method, value, region="all", variant="direct"):
+    found = {"reference": "truth", "method": method, "variant": variant, "region": region, "images": 7}
+    for name in ("psnr_mean", "psnr_of_mean", "gain_of_mean", "ssim", "flux"):
+        found |= {name: value, f"{name}_low": value - 1.0, f"{name}_high": value + 1.0}
+    return found
+
+
+def evaluation(record, **data):
+    """What ``lensproc evaluate`` writes, with made-up scores."""
+    method = {"baseline": False, "quoted": {"truth": "direct"}}
+    return {
+        "data": {"name": "sealed-sr-a", "images": 7, "sealed": True, "split_sha256": "f00d", **data},
+        "scale": 2, "data_range": 1.0, "yardstick": "bicubic", "references": {"truth": "the sky without noise"},
+        "samples": {"all": "every point source"}, "places": {"output": "on the output"},
+        "methods": [
+            {"name": "tiny", "stage": "tiny", "weights_sha256": record["weights"]["sha256"], **method},
+            {"name": "bicubic", "stage": "bicubic", "weights_sha256": "", **method},
+        ],
+        "scores": [
+            row("tiny", 41.25), row("bicubic", 40.5), row("tiny", 33.0, region="arc"),
+            row("tiny", 44.0, variant="affine"),
+        ],
+        "points": [{
+            "sample": "all", "place": "output", "method": "tiny", "snr_low": 20, "snr_high": 50, "sources": 9,
+            "ratio": 0.98, "ratio_low": 0.95, "ratio_high": 1.01,
+            "scatter": 1.2, "scatter_low": None, "scatter_high": None,
+        }],
+    }  # fmt: skip
+
+
+def test_it_says_what_the_record_says(record):
+    card = card_of(MANIFEST, record, [], None, "Only for tests.\n")
+    assert card.startswith("# tiny\n\nFor tests.\n")
+    for share in (*record["data"]["train"], *record["data"]["val"]):
+        assert f"| {share['recipe']} | {share['number']} | 5 | `{share['split_sha256']}` |" in card
+    assert record["weights"]["sha256"] in card
+    assert f"loss {record['best']['value']:.6g} in validation, epoch {record['best']['epoch']} |" in card
+    assert "60 steps; all epochs were done" in card
+    assert "1 threads; Linux" in card or "1 threads;" in card
+    assert "Not scored yet." in card
+    assert "None ships with it" in card
+    assert card.endswith("## Limits\n\nOnly for tests.\n")
+    curve = [line for line in card.splitlines() if line.count("|") == 6 and line[2].isdigit()]
+    assert len(curve) in (11, 12)
+    assert curve[-1].startswith("| 20 | 60 |")
+
+
+def test_scores_stand_beside_the_baselines_by_the_variant_that_is_quoted(record):
+    card = card_of(MANIFEST, record, [evaluation(record)], None, "none")
+    assert "## Scores on sealed-sr-a\n\n7 images, a sealed set; data range 1; ×2;" in card
+    assert "Against the sky without noise:" in card
+    assert "| **tiny** | direct | 41.25 [40.25, 42.25] |" in card
+    assert "| bicubic | direct | 40.50 [39.50, 41.50] |" in card
+    assert "44.00" not in card
+    assert "33.00" not in card
+    assert "| every point source | on the output | 20–50 | 9 | 0.980 [0.950, 1.010] | 1.20 |" in card
+
+
+def test_the_calibration_stands_in_it(record):
+    level = BlankLevel(3.0, 0.25, 0.625, 4.5, 3.0, 0.1)
+    calibration = Calibration("", (level,), 16, Conformal("stage", {"arc": 1.75}, 40))
+    card = card_of(MANIFEST, record, [], calibration, "none")
+    assert "| 3 | 0.25 | 0.625 | 4.50 |" in card
+    assert "(stage; 40 scenes): arc 1.75." in card
+
+
+def test_scores_of_other_weights_are_refused(record):
+    other = evaluation(record)
+    other["methods"][0]["weights_sha256"] = "0" * 64
+    with pytest.raises(UsageError, match=r"e\.json: the evaluation is of other weights \(000000000000…\)"):
+        check_evaluation(MANIFEST, record, other, "e.json")
+    del other["methods"][0]
+    with pytest.raises(UsageError, match="the evaluation does not score tiny"):
+        check_evaluation(MANIFEST, record, other, "e.json")
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_scores_on_images_of_the_training_are_refused(record, split):
+    seen = record["data"][split][0]["split_sha256"]
+    with pytest.raises(UsageError, match="on images that training or validation has seen"):
+        check_evaluation(MANIFEST, record, evaluation(record, split_sha256=seen), "e.json")
+    check_evaluation(MANIFEST, record, evaluation(record), "e.json")
+
+
+def test_the_command_joins_the_files(record, tmp_path, monkeypatch):
+    class OneStage:
+        def manifest(self, stage):
+            return dataclasses.replace(MANIFEST, id=stage)
+
+    monkeypatch.setattr(registry, "load_registry", OneStage)
+    (tmp_path / "r.json").write_text(json.dumps(record))
+    (tmp_path / "e.json").write_text(json.dumps(evaluation(record)))
+    (tmp_path / "limits.md").write_text("Knows nothing of lenses.")
+    monkeypatch.chdir(tmp_path)
+    command = ["card", "tiny", "--record", "r.json", "--evaluation", "e.json"]
+    refused = CliRunner().invoke(cli, command)
+    assert "nothing says what tiny cannot do" in str(refused.exception)
+    done = CliRunner().invoke(cli, [*command, "--limits", "limits.md"])
+    assert done.exit_code == 0, done.output
+    assert done.output == "tiny.md\n"
+    assert (tmp_path / "tiny.md").read_text().endswith("Knows nothing of lenses.\n")
+    wrong = CliRunner().invoke(cli, ["card", "other", "--record", "r.json", "--limits", "limits.md"])
+    assert "the record is of 'tiny', not of other" in str(wrong.exception)
