@@ -7,8 +7,6 @@ network then serves the sky and a core a thousand times brighter.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,6 +15,8 @@ SCALE = 2
 CHANNELS_IN = 5
 LIGHT_SHARE = 0.25
 """Share of the light around that counts as scale where it outshines the noise."""
+BRIGHTEST = 300.0
+"""Value [σ] above which all light looks alike to the network, but for its shape: few samples are brighter."""
 SMALLEST_LOG_SIGMA, LARGEST_LOG_SIGMA = -6.0, 4.0
 """Limits of ln(σ / L), so that no pixel's likelihood runs away."""
 
@@ -81,9 +81,9 @@ class LensSR(nn.Module):
         features = torch.cat(
             [
                 image / scale,
-                torch.asinh(image) / 4.0,
+                torch.asinh(image.clamp(max=BRIGHTEST)) / 4.0,
                 0.5 * torch.log(variance),
-                torch.log(scale) / 3.0,
+                torch.log(scale.clamp(max=LIGHT_SHARE * BRIGHTEST)) / 3.0,
                 torch.log(fwhm / 3.0).expand_as(image),
             ],
             dim=1,
@@ -106,8 +106,3 @@ def local_scale(image: Tensor, variance: Tensor) -> Tensor:
     padded = functional.pad(image, (1, 1, 1, 1), mode="replicate")
     light = functional.avg_pool2d(padded, 3, stride=1).clamp(min=0.0)
     return torch.sqrt(variance + (LIGHT_SHARE * light) ** 2)
-
-
-def reach(blocks: int) -> int:
-    """Reach of one output pixel in the input [px]: the convolutions, the mean of 3×3 and the interpolations."""
-    return 1 + 2 * blocks + 1 + math.ceil(1 / SCALE) + 1 + 1
