@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lensproc.contract.hookspecs import hookimpl
-from lensproc.contract.manifest import Manifest, Option, Tolerance
+from lensproc.contract.manifest import DataFile, Manifest, Option, Tolerance
 from lensproc.contract.weights import weights_option
 
 lensproc_api = 1
@@ -36,6 +36,12 @@ LENS_DENOISE = Manifest(
     minimum_size=16,
     halo=64,
     tolerance=Tolerance(flux=0.005, centroid=0.02),
+    weights=(
+        DataFile(
+            "weights/lens-denoise.safetensors",
+            "6a5d91f242d8f6ca6636169d020446b48e7ea9fc38240e6b6d039600094f6b73",
+        ),
+    ),
 )
 
 DENOISER = Manifest(
