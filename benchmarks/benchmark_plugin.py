@@ -69,6 +69,31 @@ def build_network() -> Any:
     return Network().eval().to(memory_format=torch.channels_last)
 
 
+def bare_network(stage: str) -> Callable[[Any], Any]:
+    """Return the network of a stage as a function of images (N, 1, H, W), with nothing around it."""
+    if stage == "four-blocks":
+        network = build_network()
+        return lambda images: network(images)
+    import torch
+
+    from lensproc.contract.registry import load_registry
+    from lensproc.contract.weights import weights_path
+    from lensproc.nn.weights import read_weights
+    from lensproc_superres.lens_sr import LensSR
+
+    manifest = load_registry().manifest(stage)
+    weights = read_weights(weights_path(manifest, manifest.defaults))
+    flagship = LensSR(**weights.metadata["network"])
+    flagship.load_state_dict(weights.state)
+    flagship = flagship.eval().to(memory_format=torch.channels_last)
+
+    def enhance(images: Any) -> Any:
+        width = torch.full((images.shape[0], 1, 1, 1), 3.0)
+        return flagship(images, torch.ones_like(images), width)[0]
+
+    return enhance
+
+
 class FourBlocks:
     """The network as a stage."""
 

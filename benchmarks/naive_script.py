@@ -1,6 +1,7 @@
 """The script one would write: open, batch of one, eager, write.
 
-Usage: ``naive_script.py bicubic|network OUT FILE...``
+Usage: ``naive_script.py bicubic|STAGE OUT FILE...``; STAGE is ``four-blocks`` or ``lens-sr``, of which it runs the
+bare network.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ def main(kind: str, out: str, paths: list[str]) -> None:
     """Enhance each file with `kind` and write all its planes on the new grid."""
     Path(out).mkdir(parents=True, exist_ok=True)
     network = None
-    if kind == "network":
-        from benchmark_plugin import build_network
+    if kind != "bicubic":
+        from benchmark_plugin import bare_network
 
-        network = build_network()
+        network = bare_network(kind)
     for path in paths:
         with fits.open(path) as hdus:
             data = hdus["SCI"].data.astype(np.float32)

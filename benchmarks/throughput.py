@@ -67,10 +67,10 @@ import sys, time, json
 sys.path.insert(0, {here!r})
 import torch, numpy as np
 from astropy.io import fits
-from benchmark_plugin import build_network
+from benchmark_plugin import bare_network
 from lensproc.engine.device import prepare_torch
 prepare_torch(1)
-net = build_network()
+net = bare_network("{stage}")
 x = torch.randn(8, 1, 75, 75).contiguous(memory_format=torch.channels_last)
 with torch.inference_mode():
     for _ in range(3): net(x)
@@ -89,9 +89,9 @@ print(json.dumps([network, (time.process_time() - t) / len(files)]))
 """
 
 
-def core_times(files: list[str], scratch: Path, env: dict[str, str]) -> tuple[float, float]:
+def core_times(files: list[str], scratch: Path, env: dict[str, str], stage: str) -> tuple[float, float]:
     """Core seconds per cutout of the bare network, and of one astropy read and write."""
-    code = CORE_TIMES.format(here=str(HERE), out=scratch / "alone.fits")
+    code = CORE_TIMES.format(here=str(HERE), out=scratch / "alone.fits", stage=stage)
     one = {**env, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code, *files[:100]], env=one, capture_output=True, text=True)
     if done.returncode:
@@ -105,6 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--stage", default="four-blocks", choices=("four-blocks", "lens-sr"))
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as temporary:
@@ -113,12 +114,14 @@ def main() -> None:
         env = {**os.environ, "PYTHONPATH": str(scratch / "site")}
         files = [str(p) for p in write_cutouts(scratch / "in", options.files)]
         off, quick = ("--checks", "none"), ("--checks", "quick")
+        # the cutouts name no PSF; lens-sr needs one
+        network = ("--stages", options.stage, "--psf", "3px")
         runs = {
             "naive bicubic": (naive("bicubic", scratch / "o1"), 100),
             "lensproc bicubic": (lensproc(scratch / "o2", "--stages", "bicubic", *off), 100),
-            "naive network": (naive("network", scratch / "o3"), 20),
-            "lensproc network": (lensproc(scratch / "o4", "--stages", "four-blocks", *off), 80),
-            "lensproc network, checks": (lensproc(scratch / "o5", "--stages", "four-blocks", *quick), 80),
+            "naive network": (naive(options.stage, scratch / "o3"), 20),
+            "lensproc network": (lensproc(scratch / "o4", *network, *off), 80),
+            "lensproc network, checks": (lensproc(scratch / "o5", *network, *quick), 80),
         }
         seen: dict[str, list[float]] = {name: [] for name in runs}
         bounds = []
@@ -126,8 +129,8 @@ def main() -> None:
             for name, (make, short) in runs.items():
                 part = files if "network" not in name else files[: max(short + 100, options.files // 2)]
                 seen[name].append(marginal(make, part, short, env))
-            network, io = core_times(files, scratch, env)
-            bounds.append((network + io) / cores)
+            alone, io = core_times(files, scratch, env, options.stage)
+            bounds.append((alone + io) / cores)
         median = {name: statistics.median(values) for name, values in seen.items()}
         for name, value in median.items():
             print(
