@@ -1,8 +1,8 @@
 """What the last step of ``lens-sr`` does: the network alone, the step, and the step that follows all light.
 
 Simulated scenes that no training saw, against the noise-free truth behind a Gaussian of half the PSF's width. PSNR
-has the peak of each truth as its range; forward chi² and peaks are those of the residual x - H y; fluxes are fits of
-the PSF to H y less the noise-free image, at every point source, so that what they find is error alone.
+has the peak of each truth as its range; forward chi² and peaks are those of the residual x - H y; fluxes are fits
+of the PSF to H y less the noise-free image, at every point source, so that what they find is error alone.
 """
 
 from __future__ import annotations
