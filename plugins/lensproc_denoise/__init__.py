@@ -42,6 +42,10 @@ LENS_DENOISE = Manifest(
             "6a5d91f242d8f6ca6636169d020446b48e7ea9fc38240e6b6d039600094f6b73",
         ),
     ),
+    calibration=DataFile(
+        "weights/lens-denoise.calibration.json",
+        "4d6f21dee341f566f6c1c3906d2c7040d7ecc8479ac0a630227dbd6a71d91b15",
+    ),
 )
 
 DENOISER = Manifest(
