@@ -78,13 +78,13 @@ def command(
 
     \b
     lensproc train srresnet -o srresnet
-    lensproc run cutouts/*.fits --stage srresnet --set srresnet.weights=srresnet/srresnet.safetensors
+    lensproc run cutouts/*.fits --stages srresnet --set srresnet.weights=srresnet/srresnet.safetensors
     """  # noqa: D301  click reads the backspace character as "keep these lines"
     from lensproc.contract.registry import load_registry
     from lensproc.train.lookup import (
         file_stem,
         read_recipe,
-        recipe_folder,
+        recipe_names,
         recipe_path,
         require_libraries,
         require_training,
@@ -94,9 +94,8 @@ def command(
     manifest = registry.manifest(stage)
     require_training(manifest)
     if list_:
-        folder = recipe_folder(manifest)
-        for path in sorted(folder.glob(f"{file_stem(stage)}*.toml")) if folder else []:
-            click.echo(f"{path.stem:<34}{read_recipe(path).summary}")
+        for name in recipe_names(manifest, registry.manifests):
+            click.echo(f"{name:<34}{read_recipe(recipe_path(manifest, name)).summary}")
         return
     path = recipe_path(manifest, recipe)
     chosen = _changed(read_recipe(path), precision=precision, budget=budget, epochs=epochs, seed=seed)

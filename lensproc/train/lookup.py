@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,26 @@ def recipe_folder(manifest: Manifest) -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def recipe_names(manifest: Manifest, stages: Iterable[str] = ()) -> list[str]:
+    """Names of the recipes that ship with a stage, its own first.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Of the stage.
+    stages : iterable of str
+        Ids of all stages: ``edsr-wide.toml`` is not of ``edsr`` where there is a stage ``edsr-wide``.
+    """
+    folder, stem = recipe_folder(manifest), file_stem(manifest.id)
+    if folder is None:
+        return []
+    longer = tuple(other for other in map(file_stem, stages) if other.startswith(f"{stem}-"))
+    names = {path.stem for path in folder.glob(f"{stem}*.toml")}
+    own = {name for name in names if name == stem or name.startswith(f"{stem}-")}
+    theirs = {name for name in own for other in longer if name == other or name.startswith(f"{other}-")}
+    return sorted(own - theirs)
+
+
 def recipe_path(manifest: Manifest, name: str = "") -> Path:
     """File of a training recipe.
 
@@ -68,7 +88,7 @@ def recipe_path(manifest: Manifest, name: str = "") -> Path:
             raise UsageError("no such training recipe", file=path.name)
         return path
     stem, folder = file_stem(manifest.id), recipe_folder(manifest)
-    known = sorted(path.stem for path in folder.glob(f"{stem}*.toml")) if folder else []
+    known = recipe_names(manifest)
     for candidate in (name or stem, f"{stem}-{name}"):
         if folder is not None and (folder / f"{candidate}.toml").is_file():
             return folder / f"{candidate}.toml"
