@@ -9,7 +9,7 @@ from lensproc.evaluate.intervals import Measured
 from lensproc.evaluate.scoring.example import REFERENCES
 from lensproc.evaluate.scoring.points import PLACES, SAMPLES, PointSummary
 from lensproc.evaluate.scoring.run import Evaluation
-from lensproc.evaluate.scoring.summary import Summary, quoted
+from lensproc.evaluate.scoring.summary import Summary
 
 COLUMNS = (
     "method",
@@ -29,15 +29,19 @@ COLUMNS = (
 
 def report_of(evaluation: Evaluation) -> str:
     """Put all tables together."""
-    present = [name for name in REFERENCES if any(s.reference == name for s in evaluation.summaries)]
     lines = [
         f"Set: {evaluation.dataset.words}; ×{evaluation.scale}; data range {evaluation.data_range:.6g}",
-        f"gain: PSNR of the mean MSE less that of {evaluation.yardstick}, 95 % intervals in brackets; * marks the",
-        "value by which a method is quoted (a baseline: the better one of direct and matched_psf)",
+        f"gain, SSIM: of the value marked *; gain: PSNR of the mean MSE less that of {evaluation.yardstick}; 95 % "
+        "intervals in brackets",
+        "*: a stage convolved to the reference where it declares a sharper PSF, else as it is; a baseline by the "
+        "better of both",
     ]
-    for name in present:
+    for name in evaluation.references:
         lines += ["", f"**{name}**: {REFERENCES[name]}", "", *score_table(evaluation, name)]
-    for name in present:
+        best = evaluation.best_iterations(name)
+        if best is not None:
+            lines += ["", f"Best Richardson-Lucy against {name}: {best}"]
+    for name in evaluation.references:
         lines += [
             "",
             f"PSNR of mean MSE [dB] by region against **{name}**",
@@ -63,7 +67,7 @@ def score_table(evaluation: Evaluation, reference: str) -> list[str]:
             for s in evaluation.summaries
             if (s.method, s.reference, s.region) == (method.name, reference, "all")
         }
-        best = quoted(evaluation.summaries, method.name, reference, baseline=method.baseline)
+        best = evaluation.quoted(method, reference)
         if best is None:
             continue
         direct = of["direct"]
@@ -99,7 +103,7 @@ def region_table(evaluation: Evaluation, reference: str) -> list[str]:
     rows = []
     regions = ("all", "point", "arc", "core", "sky")
     for method in evaluation.methods:
-        best = quoted(evaluation.summaries, method.name, reference, baseline=method.baseline)
+        best = evaluation.quoted(method, reference)
         if best is None:
             continue
         of = {

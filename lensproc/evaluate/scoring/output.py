@@ -17,7 +17,7 @@ from lensproc.evaluate.scoring.metrics import psnr
 from lensproc.evaluate.scoring.points import PLACES, SAMPLES, PointSummary
 from lensproc.evaluate.scoring.run import Evaluation
 from lensproc.evaluate.scoring.score import VARIANTS, Score
-from lensproc.evaluate.scoring.summary import MEASURES, Summary, quoted
+from lensproc.evaluate.scoring.summary import MEASURES, Summary
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -125,9 +125,9 @@ def to_json(evaluation: Evaluation, about: Mapping[str, Any]) -> str:
             "weights": evaluation.weights.get(method.name, ("", ""))[0],
             "weights_sha256": evaluation.weights.get(method.name, ("", ""))[1],
             "quoted": {
-                name: best.variant
-                for name in REFERENCES
-                if (best := quoted(evaluation.summaries, method.name, name, baseline=method.baseline))
+                name: row.variant
+                for name in evaluation.references
+                if (row := evaluation.quoted(method, name)) is not None
             },
         }
         for method in evaluation.methods
@@ -144,6 +144,7 @@ def to_json(evaluation: Evaluation, about: Mapping[str, Any]) -> str:
         "samples": SAMPLES,
         "places": PLACES,
         "methods": methods,
+        "best_iterations": {name: evaluation.best_iterations(name) for name in evaluation.references},
         "scores": _records(scores_table(evaluation.summaries)),
         "points": _records(points_table(evaluation.points)),
     }

@@ -13,10 +13,10 @@ from lensproc.enhanced import Enhanced
 from lensproc.errors import UsageError
 from lensproc.evaluate.scoring.dataset import DataSet, peak_of, range_indices
 from lensproc.evaluate.scoring.example import REFERENCES, Example
-from lensproc.evaluate.scoring.methods import Method, open_method, yardstick
+from lensproc.evaluate.scoring.methods import DECONVOLVER, Method, open_method, yardstick
 from lensproc.evaluate.scoring.points import PointFlux, PointSummary, measure_points, summarise_points
 from lensproc.evaluate.scoring.score import Score, grounds_of, output_values, score
-from lensproc.evaluate.scoring.summary import Summary, summarise
+from lensproc.evaluate.scoring.summary import Summary, best_of, quoted, summarise
 from lensproc.simulate.workers import run_tasks
 
 CHUNK = 8
@@ -115,6 +115,21 @@ class Evaluation:
     panels: tuple[Panels, ...]
     weights: Mapping[str, tuple[str, str]]
     speed: Mapping[str, float]
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Names of the references that the set has."""
+        present = {one.reference for one in self.summaries}
+        return tuple(name for name in REFERENCES if name in present)
+
+    def quoted(self, method: Method, reference: str) -> Summary | None:
+        """Row that a method is quoted with (`lensproc.evaluate.scoring.summary.quoted`)."""
+        return quoted(self.summaries, method.name, reference, baseline=method.baseline)
+
+    def best_iterations(self, reference: str) -> str | None:
+        """Name of the best Richardson-Lucy against a reference, where several were scored."""
+        names = [m.name for m in self.methods if m.baseline and m.stage == DECONVOLVER]
+        return best_of(self.summaries, names, reference) if len(names) > 1 else None
 
 
 def data_range_of(dataset: DataSet, scale: int, jobs: int = 1) -> float:

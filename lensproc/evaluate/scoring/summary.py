@@ -191,8 +191,9 @@ def _gains(mse: Array, other: Array, data_range: float) -> tuple[Measured, Measu
 def quoted(rows: Sequence[Summary], method: str, reference: str, *, baseline: bool) -> Summary | None:
     """Pick the row that a method is quoted with against a reference, over all pixels.
 
-    A baseline is quoted with the better of its output as it is and convolved to the PSF of the reference; a
-    stage with its output as it is. Where the reference has a scale of its own the same after the affine fit.
+    A stage is quoted with its output convolved to the PSF of the reference where the PSF it declares is sharper,
+    else with its output as it is; a baseline with the better of the two. Where the reference has a scale of its
+    own the same holds after the affine fit.
     """
     of = {
         row.variant: row
@@ -204,6 +205,11 @@ def quoted(rows: Sequence[Summary], method: str, reference: str, *, baseline: bo
     own_scale = math.isnan(of["direct"].rmse_sigma.value)
     names = ("affine", "matched_affine") if own_scale else ("direct", "matched_psf")
     candidates = [of[name] for name in names if name in of]
-    if not baseline:
-        return candidates[0]
-    return max(candidates, key=lambda row: row.psnr_of_mean.value)
+    return max(candidates, key=lambda row: row.psnr_of_mean.value) if baseline else candidates[-1]
+
+
+def best_of(rows: Sequence[Summary], methods: Sequence[str], reference: str) -> str | None:
+    """Name the best of several settings of a baseline against a reference, by the value each is quoted with."""
+    found = {name: quoted(rows, name, reference, baseline=True) for name in methods}
+    known = {name: row.psnr_of_mean.value for name, row in found.items() if row is not None}
+    return max(known, key=lambda name: known[name]) if known else None
