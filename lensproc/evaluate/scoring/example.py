@@ -163,7 +163,8 @@ def _partners(sim: Simulated, scale: int, wanted: tuple[str, ...]) -> dict[str, 
     floor = float(partner.noise_free.min())
     found = {}
     for name, pixels in (("noisy", partner.data), ("partner", partner.noise_free)):
-        if name in wanted:
+        # the partner of a bicubic half is the truth itself, which stands for both
+        if name in wanted and (name == "noisy" or apart or "truth" not in wanted):
             found[name] = Reference(pixels.astype(np.float64), psf, floor, apart)
     return found
 

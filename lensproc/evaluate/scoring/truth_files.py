@@ -128,7 +128,7 @@ def _references(
         same_sky = "TRUTH2" in truth and np.array_equal(partner, _pixels(truth, "TRUTH2"))
         kernel = np.array(truth["HIGHPSF"].data, np.float32)
         for name, image in (("noisy", _pixels(truth, "HIGHRES")), ("partner", partner)):
-            if name in wanted:
+            if name in wanted and (name == "noisy" or not same_sky or "truth" not in wanted):
                 found[name] = Reference(image, kernel, float(partner.min()), not same_sky)
     # half the PSF on s times finer pixels is the PSF on s/2 times finer ones
     for name, plane, finer in (("truth", f"TRUTH{scale}", scale), ("sharp", f"SHARP{scale}", scale / 2)):
