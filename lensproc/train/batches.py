@@ -116,9 +116,8 @@ class Batches:
 
     def validation(self) -> list[NDArray[np.int64]]:
         """(N, 2) pairs of share and sample of every batch of a validation: all samples in order."""
-        size = self.batch_size
-        chunks = [rows[start : start + size] for rows in self.groups for start in range(0, len(rows), size)]
-        return chunks[self.rank :: self.devices]
+        size, groups = self.batch_size, [rows[self.rank :: self.devices] for rows in self.groups]
+        return [rows[start : start + size] for rows in groups for start in range(0, len(rows), size)]
 
     def central(self, rows: NDArray[np.int64]) -> Batch:
         """Batch of a validation: the middle of each image."""

@@ -18,7 +18,14 @@ from lensproc.train.augment import turn_each
 from lensproc.train.average import Average
 from lensproc.train.batches import Batch, Batches, TrainingSteps, ValidationSteps
 from lensproc.train.rates import PLATEAU_PATIENCE, cosine, fraction_done, warm_up
-from lensproc.train.state import Best, Progress, TrainingError, copied, write_checkpoint
+from lensproc.train.state import (
+    Best,
+    InterruptedTraining,
+    Progress,
+    TrainingError,
+    copied,
+    write_checkpoint,
+)
 
 AHEAD = 4
 """Batches that a thread prepares while a GPU computes."""
@@ -119,6 +126,10 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
     def seconds(self) -> float:
         """Time that this training has taken."""
         return self.progress.seconds + time.monotonic() - self._since
+
+    def interrupt(self) -> None:
+        """Ask it to stop after this step, with a checkpoint."""
+        self.interrupted = True
 
     def stop_clock(self) -> None:
         """Write the time down."""
@@ -249,7 +260,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
             self.trainer.should_stop = True
         elif self._together(self.interrupted):
             self.save()
-            raise KeyboardInterrupt
+            raise InterruptedTraining
         elif progress.step % self.steps_per_epoch and self._together(
             time.monotonic() - self._saved > self.every
         ):
@@ -291,7 +302,8 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         monitor, progress = self.task.monitor, self.progress
         if monitor not in values:
             raise PluginError(f"the task monitors {monitor!r}, but its metrics are {', '.join(values)}")
-        train = {name: float(value) / progress.summed for name, value in self._sums.items()}
+        steps = progress.summed * self.trainer.world_size
+        train = {name: self._sum_of_all(value) / steps for name, value in self._sums.items()}
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         entry = {"epoch": self.epoch, "step": progress.step, "rate": rate, "train": train, "val": values}
         progress.epochs.append(entry)
@@ -307,7 +319,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
 
     def _sum_of_all(self, value: torch.Tensor) -> float:
         if self.trainer.world_size > 1:
-            value = self.trainer.strategy.reduce(value, reduce_op="sum")
+            value = self.trainer.strategy.reduce(value.to(self.device), reduce_op="sum")
         return float(value)
 
     def _judge(self, value: float) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from lensproc.contract.manifest import Manifest
 from lensproc.contract.training import DataShare, TrainingRecipe, TrainingTask
@@ -25,7 +26,8 @@ from lensproc.train.learner import Learner
 from lensproc.train.lookup import make_task
 from lensproc.train.quiet import quiet_lightning
 from lensproc.train.record import Origin, training_record, write_metrics, write_record, write_weights
-from lensproc.train.state import LAST, Progress, TrainingError, read_checkpoint
+from lensproc.train.signals import stopping_gently
+from lensproc.train.state import LAST, InterruptedTraining, Progress, TrainingError, read_checkpoint
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,8 @@ def train(run: TrainingRun, watcher: Watcher) -> Trained | None:
         Where the loss or a weight is no longer finite; the best weights until then are written first.
     UsageError, PluginError, OutputError, WeightsError
         As they say.
+    KeyboardInterrupt
+        Where it was asked to stop by Ctrl-C or SIGTERM; the checkpoint holds the last step.
     """
     _make_folder(run.output)
     settings = run.recipe.settings
@@ -150,6 +154,8 @@ def train(run: TrainingRun, watcher: Watcher) -> Trained | None:
                 learner.progress.stopped = "not finite"
                 finish()
             raise
+        except InterruptedTraining:
+            raise KeyboardInterrupt from None
         return finish() if learner.trainer.is_global_zero else None
 
 
@@ -252,7 +258,7 @@ def _fit(run: TrainingRun, learner: Learner, device: torch.device, watcher: Watc
     trainer = pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=devices,
-        strategy="ddp_find_unused_parameters_true" if several else "auto",
+        strategy="ddp" if several else "auto",
         sync_batchnorm=several and device.type == "cuda",
         precision="32-true" if settings.precision == "32" else settings.precision,
         max_epochs=settings.epochs - done // learner.steps_per_epoch,
@@ -260,6 +266,8 @@ def _fit(run: TrainingRun, learner: Learner, device: torch.device, watcher: Watc
         logger=logger,
         callbacks=[_Watch(watcher)],
         default_root_dir=run.output,
+        # Its own processes on this machine; what a scheduler set up is not asked.
+        plugins=[LightningEnvironment()],
         reload_dataloaders_every_n_epochs=1,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
@@ -270,10 +278,11 @@ def _fit(run: TrainingRun, learner: Learner, device: torch.device, watcher: Watc
         enable_model_summary=False,
         benchmark=device.type == "cuda",
     )
-    try:
-        trainer.fit(learner)
-    finally:
-        learner.stop_clock()
+    with stopping_gently(learner.interrupt):
+        try:
+            trainer.fit(learner)
+        finally:
+            learner.stop_clock()
 
 
 LOGGED = 20

@@ -21,6 +21,10 @@ class TrainingError(LensprocError):
     """A training that cannot go on."""
 
 
+class InterruptedTraining(Exception):
+    """A training that was asked to stop, after its checkpoint was written."""
+
+
 @dataclass
 class Best:
     """The best weights so far, kept by value: training goes on and changes the network's own.

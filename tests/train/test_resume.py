@@ -89,3 +89,22 @@ def test_a_checkpoint_holds_plain_values_only(tmp_path):
     content = read_checkpoint(run.output / "last.ckpt", watcher.learner.fingerprint)
     assert content["progress"]["step"] == 3
     assert isinstance(content["network"]["learning.0.weight"], torch.Tensor)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_heard_after_the_step_and_nothing_is_lost(tmp_path, uninterrupted, number):
+    before = signal.getsignal(number)
+
+    def interrupt(learner):
+        if learner.progress.step + 1 == 5:
+            signal.raise_signal(number)
+
+    watcher = Silent(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tiny_run(tmp_path), watcher)
+    assert watcher.steps == 5
+    assert signal.getsignal(number) is before
+    again = Silent()
+    result = trained(tiny_run(tmp_path), again)
+    assert again.steps == 12 - 5
+    assert result.weights.read_bytes() == uninterrupted.weights.read_bytes()
