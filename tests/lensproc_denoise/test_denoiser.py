@@ -137,3 +137,10 @@ def test_a_recipe_without_denoiser_is_refused():
 def test_both_networks_of_ten_blocks_stay_within_the_halo():
     network = DenoisedSISR({"blocks": 10, "upsample": False, "sigma": 0.1})
     assert network.reach == DENOISED_SISR.halo
+
+
+@pytest.mark.parametrize("stage_id", ["denoiser", "denoised-sisr"])
+def test_the_default_recipe_is_that_of_the_default_noise(stage_id):
+    folder = files("lensproc_denoise") / "recipes"
+    texts = [(folder / f"{name}.toml").read_text("utf-8") for name in (stage_id, f"{stage_id}-0.1")]
+    assert texts[0] == texts[1]
