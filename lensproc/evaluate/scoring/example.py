@@ -136,7 +136,9 @@ def simulated_example(sim: Simulated, scale: int, wanted: tuple[str, ...]) -> Ex
     clean = sim.exposure.noise_free.astype(np.float64)
     references: dict[str, Reference] = {}
     if scale == 1 and "noisy" in wanted:
-        references["noisy"] = Reference(sim.exposure.data.astype(np.float64), None, float(clean.min()))
+        own = cutout.psf.value
+        psf = None if own is None else own.image
+        references["noisy"] = Reference(sim.exposure.data.astype(np.float64), psf, float(clean.min()))
     references |= _partners(sim, scale, wanted)
     references |= _truths(sim, scale, wanted, float(clean.min()))
     points = sim.scene.points

@@ -78,7 +78,7 @@ def score_table(evaluation: Evaluation, reference: str) -> list[str]:
             mark = "*" if best.variant == variant else ""
             return number(of[variant].psnr_of_mean.value, 2) + mark
 
-        speed = evaluation.speed.get(method.name)
+        speed = evaluation.speed.get(method.name) if method.stage else None
         rows.append(
             [
                 method.name,
@@ -92,7 +92,7 @@ def score_table(evaluation: Evaluation, reference: str) -> list[str]:
                 number(direct.flux.value, 4),
                 number(direct.bias_sigma.value, 3),
                 number(direct.rmse_sigma.value, 3),
-                "–" if speed is None or speed > 1e6 else f"{speed:.3g}",
+                "–" if speed is None else f"{speed:.3g}",
             ]
         )
     return table(COLUMNS, rows)
@@ -160,7 +160,7 @@ def number(value: float, digits: int, *, sign: bool = False) -> str:
 def interval(measured: Measured, digits: int, *, sign: bool = False) -> str:
     """Write a number with its interval."""
     value = number(measured.value, digits, sign=sign)
-    if math.isnan(measured.low) or math.isnan(measured.high):
+    if not all(map(math.isfinite, (measured.value, measured.low, measured.high))):
         return value
     low, high = (number(end, digits, sign=sign) for end in (measured.low, measured.high))
     return f"{value} [{low}, {high}]"

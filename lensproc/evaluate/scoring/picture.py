@@ -19,7 +19,9 @@ PANEL = 2.0
 
 
 def picture_of(evaluation: Evaluation) -> bytes:
-    """Draw input, yardstick, stages, truth, and what the yardstick and each stage differ from it, as a PNG.
+    """Draw input, yardstick, stages, truths, and what yardstick and stages differ from them, as a PNG.
+
+    Each is held against the truth whose PSF is nearer to the one that it declares.
 
     Raises
     ------
@@ -32,14 +34,16 @@ def picture_of(evaluation: Evaluation) -> bytes:
     shown = [method for method in evaluation.methods if not method.baseline or _is_base(evaluation, method)]
     shown.sort(key=lambda method: not method.baseline)
     names = [method.name for method in shown]
-    columns = ["input", *names, "truth", *(f"{name} − truth" for name in names)]
     rows = evaluation.panels
+    held = rows[0].held_against
+    truths = [name for name in rows[0].truths if name in {held[method] for method in names}]
+    columns = ["input", *names, *truths, *(f"{name} − {held[name]}" for name in names)]
     figure = Figure(
         figsize=(PANEL * len(columns), PANEL * len(rows) + 0.3), layout="constrained", facecolor="white"
     )
     axes = figure.subplots(len(rows), len(columns), squeeze=False)
     for row, panels in zip(axes, rows, strict=True):
-        _row(row, panels, names)
+        _row(row, panels, names, truths)
     for axis, title in zip(axes[0], columns, strict=True):
         axis.set_title(title, fontsize=8)
     buffer = io.BytesIO()
@@ -52,15 +56,15 @@ def _is_base(evaluation: Evaluation, method: Method) -> bool:
     return method.name == evaluation.yardstick
 
 
-def _row(row: Any, panels: Panels, names: list[str]) -> None:
+def _row(row: Any, panels: Panels, names: list[str], truths: list[str]) -> None:
     stretch = stretch_of(panels.input.astype(np.float64))
-    truth = panels.truth.astype(np.float64)
-    images = [panels.input, *(panels.outputs[name] for name in names), truth]
-    levels = [stretch.image(np.asarray(image, np.float64)) for image in images]
-    differences = [stretch.difference(panels.outputs[name].astype(np.float64) - truth) for name in names]
-    for axis, level in zip(row, levels, strict=False):
+    images = [panels.input, *(panels.outputs[name] for name in names), *(panels.truths[n] for n in truths)]
+    for axis, image in zip(row, images, strict=False):
+        level = stretch.image(image.astype(np.float64))
         axis.imshow(level, origin="lower", cmap=BRIGHT, vmin=0, vmax=1, interpolation="nearest")
-    for axis, level in zip(row[len(levels) :], differences, strict=True):
+    for axis, name in zip(row[len(images) :], names, strict=True):
+        truth = panels.truths[panels.held_against[name]].astype(np.float64)
+        level = stretch.difference(panels.outputs[name].astype(np.float64) - truth)
         axis.imshow(level, origin="lower", cmap=DIVERGING, vmin=0, vmax=1, interpolation="nearest")
     for axis in row:
         axis.set_xticks([])

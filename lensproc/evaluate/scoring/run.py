@@ -15,8 +15,9 @@ from lensproc.evaluate.scoring.dataset import DataSet, peak_of, range_indices
 from lensproc.evaluate.scoring.example import REFERENCES, Example
 from lensproc.evaluate.scoring.methods import DECONVOLVER, Method, open_method, yardstick
 from lensproc.evaluate.scoring.points import PointFlux, PointSummary, measure_points, summarise_points
-from lensproc.evaluate.scoring.score import Score, grounds_of, output_values, score
+from lensproc.evaluate.scoring.score import Score, grounds_of, matching, output_values, score
 from lensproc.evaluate.scoring.summary import Summary, best_of, quoted, summarise
+from lensproc.nn.psf import output_psf_of
 from lensproc.simulate.workers import run_tasks
 
 CHUNK = 8
@@ -36,16 +37,21 @@ class Panels:
     ----------
     index : int
         Number of the image.
-    input, truth : ndarray
-        Input, and the reference it is held against.
+    input : ndarray
+        What every method got.
+    truths : mapping of str to ndarray
+        References that outputs are held against.
     outputs : mapping of str to ndarray
         By method.
+    held_against : mapping of str to str
+        Method to the one of `truths` whose PSF is nearer to the one it declares.
     """
 
     index: int
     input: NDArray[np.float32]
-    truth: NDArray[np.float32]
+    truths: Mapping[str, NDArray[np.float32]]
     outputs: Mapping[str, NDArray[np.float32]]
+    held_against: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -193,6 +199,8 @@ def evaluate(
     if points and not dataset.has_points:
         raise UsageError(f"the set {dataset.name} has no point sources whose hosts are known")
     with_points = dataset.has_points if points is None else points
+    for method in methods:
+        open_method(method)  # what cannot be loaded is told before any image is simulated
     data_range = data_range_of(dataset, scale, jobs)
     numbers = range(dataset.number)
     works = [
@@ -273,10 +281,19 @@ def _weights(method: Method, result: Enhanced) -> dict[str, tuple[str, str]]:
 
 
 def _panels(example: Example, made: Mapping[str, Enhanced], scale: int) -> Panels:
-    name = next((n for n in ("truth", "partner", "sharp", "gaussian") if n in example.references), "noisy")
+    present = example.references
+    wide = next((name for name in ("truth", "partner", "noisy") if name in present), "")
+    narrow = next((name for name in ("gaussian", "sharp") if name in present), wide)
+    wide = wide or narrow
+    held = {}
+    for name, enhanced in made.items():
+        declared = output_psf_of(example.cutout.psf.value, enhanced.output_psf, scale)
+        sharper = matching(present[wide].psf, declared) is not None
+        held[name] = narrow if sharper else wide
     return Panels(
         example.index,
         example.cutout.data,
-        example.references[name].image.astype(np.float32),
+        {name: present[name].image.astype(np.float32) for name in dict.fromkeys((wide, narrow))},
         {key: output_values(example, one, scale).astype(np.float32) for key, one in made.items()},
+        held,
     )

@@ -122,7 +122,8 @@ def _references(
     floor, psf = float(clean.min()), cutout.psf.value
     shape = (scale * clean.shape[0], scale * clean.shape[1])
     if scale == 1 and "noisy" in wanted:
-        found["noisy"] = Reference(cutout.data.astype(np.float64), None, floor)
+        own = None if psf is None else psf.image
+        found["noisy"] = Reference(cutout.data.astype(np.float64), own, floor)
     if "HIGHRES" in truth and truth["HIGHRES"].data.shape == shape:
         partner = _pixels(truth, "HIGHTRUTH")
         same_sky = "TRUTH2" in truth and np.array_equal(partner, _pixels(truth, "TRUTH2"))

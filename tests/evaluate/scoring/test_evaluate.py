@@ -131,6 +131,25 @@ def _is_direct(score) -> bool:
     return (score.method, score.reference, score.variant) == ("bicubic", "noisy", "direct")
 
 
+def test_a_sharper_output_is_convolved_and_a_partner_on_its_own_scale_is_fitted():
+    given = {DECONVOLVER: {"iterations": 5}}
+    methods, scale = methods_for([DECONVOLVER], given, "cpu")
+    found = evaluate(open_dataset("sr-b", 2), methods, scale, against=("partner", "truth", "gaussian"))
+    # five iterations are far from a point: convolved once more the image is nearer to the truth behind the PSF
+    assert of(found, DECONVOLVER, "truth", "matched_psf").mse.value < of(found, "bicubic", "truth").mse.value
+    stage, bicubic = found.methods[0], found.methods[1]
+    assert found.quoted(stage, "truth").variant == "matched_psf"
+    assert found.quoted(bicubic, "truth").variant == "direct"
+    assert found.quoted(bicubic, "partner").variant == "affine"
+    assert np.isnan(of(found, "bicubic", "partner").flux.value)
+    assert found.panels[0].held_against == {
+        DECONVOLVER: "gaussian",
+        "bicubic": "truth",
+        "lanczos": "truth",
+    }
+    assert "matched_psf" not in {s.variant for s in found.summaries if s.method == "bicubic"}
+
+
 def test_files_are_written_and_the_same_numbers_stand_in_them(tmp_path, sr_a):
     pytest.importorskip("matplotlib")
     from astropy.table import Table
