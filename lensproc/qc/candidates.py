@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,15 @@ from lensproc.qc.calibration import Calibration
 from lensproc.qc.forced import PointSpread, flux_error
 from lensproc.qc.pair import Pair
 from lensproc.qc.redraws import FinderNoise
-from lensproc.qc.sources import Candidates, find_sources, finder_fwhm, finder_kernel, recipe_kernel
+from lensproc.qc.sources import (
+    Candidates,
+    border_of,
+    find_sources,
+    finder_fwhm,
+    finder_kernel,
+    pick_peaks,
+    recipe_kernel,
+)
 
 Array = NDArray[np.float64]
 
@@ -22,14 +32,16 @@ LEAST_STAR = 0.5
 def candidates_in(pair: Pair) -> tuple[Candidates, Array]:
     """Candidates of the input, and the 1σ of the finder's filter at each."""
     assert pair.psf is not None
-    level = pair.noise.response(recipe_kernel(pair.psf.fwhm)) * pair.noise.sigma
+    level = pair.finder_level
+    bad = ~np.isfinite(level)
     threshold = np.hypot(at.FINDER_SNR * level, at.TEXTURE_SNR * pair.texture)
-    found = find_sources(
-        pair.x,
+    found = pick_peaks(
+        pair.residual,
         pair.psf.fwhm,
-        np.where(np.isfinite(level), threshold, 1e30),
-        pair.lens,
-        excluded=~np.isfinite(level),
+        np.where(bad, 1e30, threshold),
+        border_of(pair.x.shape),
+        excluded=bad,
+        response=pair.response,
     )
     found = _beyond_nucleus(found, pair)
     return found, _at(level, found)
@@ -51,7 +63,7 @@ def candidates_out(
         level = calibration.level_at(pair.psf.fwhm, pair.noise.lag1)
         width, gain, maximum, star = level.width, level.gain, level.maximum, level.star
     # a stage that wipes stars out must not lower its own threshold to nothing
-    star = max(star, LEAST_STAR * _star(finder_kernel(width), width) * pair.scale**2)
+    star = max(star, LEAST_STAR * _star(width) * pair.scale**2)
     faintest = at.FINDER_FLOOR_SNR * flux_error(PointSpread(pair.psf), pair.noise) * star
     sigma = pair.noise.sigma.repeat(pair.scale, 0).repeat(pair.scale, 1)
     if redrawn is None:
@@ -63,7 +75,7 @@ def candidates_out(
         threshold = np.maximum(max(at.FINDER_SNR, redrawn.tail) * filtered, faintest * sigma)
     # the texture is the input's, as high as the finder sees it on the output: an enhancer that draws structure
     # of its own must not raise the threshold that it is held against
-    structure = pair.texture * (star / _star(finder_kernel(pair.psf.fwhm), pair.psf.fwhm))
+    structure = pair.texture * (star / _star(pair.psf.fwhm))
     structure = structure.repeat(pair.scale, 0).repeat(pair.scale, 1)
     threshold = np.hypot(threshold, at.TEXTURE_SNR * structure)
     found = find_sources(
@@ -81,10 +93,11 @@ def candidates_out(
     return _chosen(found, keep), noise[keep]
 
 
-def _star(kernel: Array, fwhm: float) -> float:
+@lru_cache(maxsize=32)
+def _star(fwhm: float) -> float:
     """Height that the finder gives a star of unit flux [1/px²]."""
-    image = gaussian_psf(fwhm, kernel.shape[0]).astype(np.float64)
-    return float((kernel * image).sum())
+    kernel = finder_kernel(fwhm)
+    return float((kernel * gaussian_psf(fwhm, kernel.shape[0])).sum())
 
 
 def _at(level: Array, found: Candidates) -> Array:

@@ -13,7 +13,6 @@ from lensproc.qc import thresholds as at
 from lensproc.qc.calibration import Calibration
 from lensproc.qc.candidates import candidates_in, candidates_out
 from lensproc.qc.forced import ForcedFit, PointSpread
-from lensproc.qc.light import azimuthal_median
 from lensproc.qc.matching import match_one_to_one
 from lensproc.qc.pair import Pair
 from lensproc.qc.pairs import delta_chi2
@@ -100,7 +99,7 @@ def _measure(pair: Pair, x: Array, y: Array) -> dict[str, NDArray[np.generic]]:
         return {name: np.zeros(0) for name in (*fluxes, "dx", "dy", "shift_err")}
     assert pair.psf is not None
     assert pair.hy is not None
-    lens = 0.0 if pair.lens is None else azimuthal_median(pair.x, pair.lens)
+    lens = pair.round_light
     fit = ForcedFit(PointSpread(pair.psf), x, y, pair.noise)
     before = fit.fluxes(pair.x - lens)
     after = fit.fluxes(pair.hy - lens)
@@ -143,7 +142,7 @@ def _pair_tests(pair: Pair, x: Array, y: Array, partner: NDArray[np.intp]) -> Ar
     assert pair.psf is not None
     spread = PointSpread(pair.psf)
     error = at.H_ERROR["width" if pair.psf.image is None else "image"]
-    light = pair.x if pair.lens is None else pair.x - azimuthal_median(pair.x, pair.lens)
+    light = pair.x - pair.round_light
     for k in claims:
         other = partner[k]
         places = (float(x[other]), float(y[other])), (float(x[k]), float(y[k]))

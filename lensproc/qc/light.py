@@ -31,6 +31,11 @@ def subtract_light(image: Array, fwhm: float, center: tuple[float, float] | None
     """
     if center is not None:
         image = image - azimuthal_median(image, center)
+    return subtract_ring(image, fwhm)
+
+
+def subtract_ring(image: Array, fwhm: float) -> Array:
+    """Image less a ring median; see `subtract_light` for the parameters."""
     return image - ring_median(image, RING[0] * fwhm, RING[1] * fwhm)
 
 

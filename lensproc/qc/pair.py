@@ -13,10 +13,11 @@ from lensproc.cutout import PSF, Cutout
 from lensproc.enhanced import Enhanced
 from lensproc.nn.forward import forward_image
 from lensproc.nn.psf import matching_kernel, output_psf_of
-from lensproc.qc.light import subtract_light
+from lensproc.qc.daofind import filtered
+from lensproc.qc.light import azimuthal_median, subtract_ring
 from lensproc.qc.noise import Noise, fill_bad, measure_noise
 from lensproc.qc.nucleus import lens_is_seen
-from lensproc.qc.sources import finder_fwhm, recipe_kernel
+from lensproc.qc.sources import finder_fwhm, finder_kernel, recipe_kernel
 from lensproc.qc.texture import texture
 from lensproc.qc.thresholds import H_ERROR
 
@@ -90,12 +91,33 @@ class Pair:
         return self.scale * (self.lens[0] + 0.5) - 0.5, self.scale * (self.lens[1] + 0.5) - 0.5
 
     @cached_property
+    def round_light(self) -> Array:
+        """Round light of the lens on the input (`azimuthal_median`), shape (ny, nx); 0 where no lens is seen."""
+        return np.zeros(self.x.shape) if self.lens is None else azimuthal_median(self.x, self.lens)
+
+    @cached_property
+    def residual(self) -> Array:
+        """Input free of smooth light, as the finder searches it, shape (ny, nx)."""
+        assert self.psf is not None
+        return subtract_ring(self.x - self.round_light, finder_fwhm(self.psf.fwhm))
+
+    @cached_property
+    def response(self) -> Array:
+        """The finder's filter on `residual`, shape (ny, nx)."""
+        assert self.psf is not None
+        return filtered(self.residual, finder_kernel(self.psf.fwhm))
+
+    @cached_property
+    def finder_level(self) -> Array:
+        """1σ that the noise has in `response`, shape (ny, nx); infinite at bad pixels."""
+        assert self.psf is not None
+        return self.noise.response(recipe_kernel(self.psf.fwhm)) * self.noise.sigma
+
+    @cached_property
     def texture(self) -> Array:
         """1σ that the light's texture adds to the noise of the finder on the input, shape (ny, nx)."""
         assert self.psf is not None
-        residual = subtract_light(self.x, finder_fwhm(self.psf.fwhm), self.lens)
-        level = self.noise.response(recipe_kernel(self.psf.fwhm)) * self.noise.sigma
-        return texture(residual, self.psf.fwhm, level)
+        return texture(self.response, self.psf.fwhm, self.finder_level)
 
     @property
     def back(self) -> Array:

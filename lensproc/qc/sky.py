@@ -73,13 +73,55 @@ def celestial_wcs(cutout: Cutout) -> Any:
         warnings.simplefilter("ignore", FITSFixedWarning)
         try:
             if plain:
-                wcs = WCS(_reduced(header), naxis=2)
+                wcs = _tangential(header) or WCS(_reduced(header), naxis=2)
             else:
                 wcs = WCS(header, fobj=fits.HDUList([fits.PrimaryHDU(), *tables]), naxis=2)
         except (WcsError, InconsistentAxisTypesError, ValueError, KeyError, TypeError):
             # what the reader could not use either: it has warned of it, and sky columns stay empty
             return None
     return wcs if wcs.has_celestial else None
+
+
+def _tangential(header: Header) -> Any:
+    """WCS of an undistorted tangential header by its numbers; None where that takes more than copying them.
+
+    Notes
+    -----
+    ``WCS(header)`` writes the cards out and has wcslib read them again, which takes ten times as long.
+    """
+    from astropy.wcs import WCS
+
+    if any(name in header for name in ("CROTA1", "CROTA2", "PV1_1", "PV2_1")):
+        return None
+    if any(str(header.get(f"CUNIT{i}", "deg")).strip() != "deg" for i in (1, 2)):
+        return None
+    has_cd, has_pc = (
+        any(f"{kind}{i}_{j}" in header for i in (1, 2) for j in (1, 2)) for kind in ("CD", "PC")
+    )
+    steps = [header.get(f"CDELT{i}") for i in (1, 2)]
+    # both ways of writing the matrix at once: left to wcslib's rules; neither: no scale
+    if has_cd == (has_pc or None not in steps):
+        return None
+    kind = "CD" if has_cd else "PC"
+    matrix = [header.get(f"{kind}{i}_{j}", float(kind == "PC" and i == j)) for i in (1, 2) for j in (1, 2)]
+    values = [header.get(f"{name}{i}") for name in ("CRVAL", "CRPIX") for i in (1, 2)]
+    poles = {name: header[name] for name in ("LONPOLE", "LATPOLE", "EQUINOX") if name in header}
+    numbers = (*values, *matrix, *poles.values(), *(() if has_cd else steps))
+    if not all(isinstance(value, float | int) and not isinstance(value, bool) for value in numbers):
+        return None
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = [str(header[f"CTYPE{i}"]).strip() for i in (1, 2)]
+    wcs.wcs.crval, wcs.wcs.crpix = values[:2], values[2:4]
+    if has_cd:
+        wcs.wcs.cd = np.reshape(np.array(matrix, np.float64), (2, 2))
+    else:
+        wcs.wcs.pc, wcs.wcs.cdelt = np.reshape(np.array(matrix, np.float64), (2, 2)), steps
+    for name, value in poles.items():
+        setattr(wcs.wcs, name.lower(), float(value))
+    if "RADESYS" in header:
+        wcs.wcs.radesys = str(header["RADESYS"]).strip()
+    wcs.wcs.set()
+    return wcs
 
 
 def _reduced(header: Header) -> Header:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lensproc.nn.psf import SIGMA_PER_FWHM
 from lensproc.qc import thresholds as at
+from lensproc.qc.daofind import filtered, find_peaks, measure_peaks, star_kernel
 from lensproc.qc.light import ring_mean, subtract_light
 from lensproc.qc.thresholds import RING
 
@@ -64,9 +65,10 @@ def finder_fwhm(fwhm: float) -> float:
 
 def finder_kernel(fwhm: float) -> Array:
     """Kernel of the finder: a Gaussian of zero sum that gives the height of a star when correlated with it."""
-    return np.asarray(_finder(0.0, fwhm).kernel.data)
+    return star_kernel(finder_fwhm(fwhm), at.SIGMA_RADIUS).kernel
 
 
+@lru_cache(maxsize=32)
 def recipe_kernel(fwhm: float) -> Array:
     """Kernel whose response to noise is that of the whole recipe: ring median, then the finder's filter.
 
@@ -78,23 +80,9 @@ def recipe_kernel(fwhm: float) -> Array:
     from scipy.signal import convolve
 
     kernel, ring = finder_kernel(fwhm), ring_mean(RING[0] * finder_fwhm(fwhm), RING[1] * finder_fwhm(fwhm))
-    return np.asarray(np.pad(kernel, ring.shape[0] // 2) - convolve(kernel, ring, mode="full"))
-
-
-def _finder(threshold: float | Array, fwhm: float):  # type: ignore[no-untyped-def]
-    from photutils.detection import DAOStarFinder
-
-    fwhm = finder_fwhm(fwhm)
-    return DAOStarFinder(
-        threshold=threshold,
-        fwhm=fwhm,
-        sigma_radius=at.SIGMA_RADIUS,
-        min_separation=at.SEPARATION * fwhm,
-        scale_threshold=False,
-        # the upper limit is left to `_are_spikes`: one hot pixel must not cost a star
-        sharpness_range=(at.SHARPNESS[0], math.inf),
-        roundness_range=at.ROUNDNESS,
-    )
+    recipe = np.asarray(np.pad(kernel, ring.shape[0] // 2) - convolve(kernel, ring, mode="full"))
+    recipe.setflags(write=False)
+    return recipe
 
 
 def find_sources(
@@ -133,31 +121,41 @@ def pick_peaks(
     threshold: Array,
     border: int,
     excluded: NDArray[np.bool_] | None = None,
+    response: Array | None = None,
 ) -> Candidates:
-    """Peaks of an image that is free of light; see `find_sources` for the parameters."""
-    from photutils.utils.exceptions import NoDetectionsWarning
+    """Peaks of an image that is free of light; see `find_sources` for the parameters.
 
+    `response` is the same image through `finder_kernel`, where it is at hand.
+    """
     ny, nx = residual.shape
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoDetectionsWarning)
-        table = _finder(threshold, fwhm).find_stars(residual, mask=excluded)
-    if table is None:
+    width = finder_fwhm(fwhm)
+    kernel = star_kernel(width, at.SIGMA_RADIUS)
+    if response is None:
+        response = filtered(residual, kernel.kernel)
+    rows, columns = find_peaks(response, threshold, at.SEPARATION * width, excluded)
+    if rows.size == 0:
         return no_candidates()
-    x, y = np.asarray(table["x_centroid"]), np.asarray(table["y_centroid"])
-    inside = (x >= border) & (x <= nx - 1 - border) & (y >= border) & (y <= ny - 1 - border)
-    x, y = x[inside], y[inside]
-    height = np.asarray(table["daofind_mag"])[inside]
-    # daofind_mag is the peak of the matched filter over the threshold at the pixel of the peak, as a magnitude
-    rows = np.clip(np.rint(y).astype(np.intp), 0, ny - 1)
-    columns = np.clip(np.rint(x).astype(np.intp), 0, nx - 1)
-    response = threshold[rows, columns] * 10.0 ** (-0.4 * height)
-    sharp = np.asarray(table["sharpness"])[inside] > at.SHARPNESS[1]
-    keep = ~sharp
-    keep[sharp] = ~_are_spikes(residual, x[sharp], y[sharp], threshold, finder_fwhm(fwhm))
-    if np.count_nonzero(keep) > MOST_CANDIDATES:
-        keep &= response >= np.sort(response[keep])[-MOST_CANDIDATES]
-    x, y, response = x[keep], y[keep], response[keep]
-    return Candidates(x, y, response, blobness(residual, x, y, finder_fwhm(fwhm)))
+    found = measure_peaks(residual, response, rows, columns, kernel)
+    low, high = at.ROUNDNESS
+    good = found.sharpness >= at.SHARPNESS[0]
+    for roundness in (found.roundness1, found.roundness2):
+        good &= (roundness >= low) & (roundness <= high)
+    good &= (found.x >= border) & (found.x <= nx - 1 - border)
+    good &= (found.y >= border) & (found.y <= ny - 1 - border)
+    # the upper limit of the sharpness is left to `_are_spikes`: one hot pixel must not cost a star
+    sharp = good & (found.sharpness > at.SHARPNESS[1])
+    good[sharp] = ~_are_spikes(residual, found.x[sharp], found.y[sharp], threshold, width)
+    found = found.chosen(good)
+    # peak over the threshold at the pixel of the peak, times the threshold at the fitted place
+    here = threshold[
+        np.clip(np.rint(found.y).astype(np.intp), 0, ny - 1),
+        np.clip(np.rint(found.x).astype(np.intp), 0, nx - 1),
+    ]
+    height = here * (found.height / threshold[found.row, found.column])
+    if height.size > MOST_CANDIDATES:
+        bright = height >= np.sort(height)[-MOST_CANDIDATES]
+        found, height = found.chosen(bright), height[bright]
+    return Candidates(found.x, found.y, height, blobness(residual, found.x, found.y, width))
 
 
 def _are_spikes(residual: Array, x: Array, y: Array, threshold: Array, fwhm: float) -> NDArray[np.bool_]:
@@ -169,8 +167,8 @@ def _are_spikes(residual: Array, x: Array, y: Array, threshold: Array, fwhm: flo
     star that was hit keeps the light of its other pixels: a Gaussian and a constant, fitted to the finder's
     footprint less the highest pixel, still stand above the threshold.
     """
-    kernel = _finder(0.0, fwhm).kernel
-    star, used = np.asarray(kernel.gaussian_kernel_unmasked), np.asarray(kernel.mask, bool)
+    kernel = star_kernel(fwhm, at.SIGMA_RADIUS)
+    star, used = kernel.star, kernel.used
     half_y, half_x = star.shape[0] // 2, star.shape[1] // 2
     padded = np.pad(residual, ((half_y, half_y), (half_x, half_x)), mode="edge")
     spikes = np.ones(x.size, bool)

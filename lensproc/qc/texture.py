@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lensproc.qc import thresholds as at
 from lensproc.qc.light import ring_median
-from lensproc.qc.sources import finder_fwhm, finder_kernel
+from lensproc.qc.sources import finder_fwhm
 
 Array = NDArray[np.float64]
 
@@ -24,13 +24,13 @@ MAD_PER_SIGMA = 0.6745
 """Median absolute value of a normal deviate of unit σ."""
 
 
-def texture(residual: Array, fwhm: float, noise: Array) -> Array:
+def texture(response: Array, fwhm: float, noise: Array) -> Array:
     """1σ that the texture of the light about each pixel adds to the finder's noise, shape (ny, nx).
 
     Parameters
     ----------
-    residual : ndarray, shape (ny, nx)
-        Input that is free of smooth light (`lensproc.qc.light.subtract_light`), without NaN.
+    response : ndarray, shape (ny, nx)
+        The finder's filter on the input free of smooth light (`lensproc.qc.light.subtract_light`), without NaN.
     fwhm : float
         Of its PSF [px].
     noise : ndarray, shape (ny, nx)
@@ -49,12 +49,8 @@ def texture(residual: Array, fwhm: float, noise: Array) -> Array:
     of 1.6 to 5 FWHM costs up to 6 % of them. The median of a hundred samples scatters by a tenth, so only a
     scatter above 1.5 times the noise counts.
     """
-    from scipy.signal import fftconvolve
-
-    # the kernel is symmetric: a convolution is the correlation that the finder makes
-    response = np.abs(fftconvolve(residual, finder_kernel(fwhm), mode="same"))
     width = finder_fwhm(fwhm)
     inner, outer = (radius * width for radius in at.TEXTURE_RING)
-    scatter = ring_median(response, inner, outer, SAMPLES, max(1, int(width))) / MAD_PER_SIGMA
+    scatter = ring_median(np.abs(response), inner, outer, SAMPLES, max(1, int(width))) / MAD_PER_SIGMA
     known = np.where(np.isfinite(noise), noise, np.inf)
     return np.sqrt(np.maximum(scatter**2 - (at.TEXTURE_EXCESS * known) ** 2, 0.0))

@@ -11,7 +11,7 @@ from lensproc.enhanced import Enhanced
 from lensproc.qc.calibration import BlankLevel, Calibration
 from lensproc.qc.keywords import MEANING
 from lensproc.qc.quick import quick_checks
-from lensproc.qc.sky import sky_positions
+from lensproc.qc.sky import celestial_wcs, sky_positions
 from lensproc.qc.table import COLUMNS
 from tests.qc.scenes import Scene, bicubic, ideal, observe, quasar_scene
 
@@ -281,3 +281,27 @@ def test_headers_without_a_sky_leave_the_columns_empty(kind):
     ra, dec = at(header)
     assert np.isnan(ra).all()
     assert np.isnan(dec).all()
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"CD1_1": -1e-4, "CD1_2": 2e-5, "CD2_1": 2e-5, "CD2_2": 1e-4, "CUNIT1": "deg", "CUNIT2": "deg"},
+        {"CDELT1": -1e-4, "CDELT2": 1.1e-4, "LONPOLE": 170.0, "RADESYS": "FK5", "EQUINOX": 2000.0},
+        {"PC1_1": 0.9, "PC1_2": 0.1, "PC2_1": -0.1, "CDELT1": -1e-4, "CDELT2": 1.1e-4, "EQUINOX": 1950.0},
+        {"CDELT1": -1e-4, "CDELT2": 1.1e-4, "CROTA2": 20.0},
+        {"CD1_1": -0.36, "CD2_2": 0.36, "CUNIT1": "arcsec", "CUNIT2": "arcsec"},
+        {"CD1_1": -1e-4, "CD2_2": 1e-4, "CTYPE1": "DEC--TAN", "CTYPE2": "RA---TAN"},
+    ],
+)
+def test_a_wcs_made_of_its_numbers_is_the_one_that_its_cards_make(cards):
+    from astropy.wcs import WCS
+
+    _, cutout = scene_and_input()
+    header = Header()
+    usual = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 33.0, "CRVAL2": -20.0}
+    header.update(usual | {"CRPIX1": 11.0, "CRPIX2": 70} | cards)
+    wcs, cards_read = celestial_wcs(cutout.replace(header=header)), WCS(header)
+    places = np.random.default_rng(0).uniform(0, 60, (5, 2))
+    assert wcs.all_pix2world(places, 0) == pytest.approx(cards_read.all_pix2world(places, 0), abs=1e-12)
+    assert (wcs.wcs.radesys, wcs.wcs.lng) == (cards_read.wcs.radesys, cards_read.wcs.lng)
