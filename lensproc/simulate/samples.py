@@ -115,10 +115,12 @@ def _partner(sim: Simulated, *, noisy: bool) -> Float32:
 
 
 def _psf(sim: Simulated) -> Float32:
-    from lensproc.cutout import PSF
-    from lensproc.nn.psf import psf_image
-
-    return psf_image(PSF(_fwhm(sim), effective_psf(sim)), PSF_SIDE)
+    image = effective_psf(sim)
+    half, target = image.shape[0] // 2, PSF_SIDE // 2
+    if half > target:
+        image = image[half - target : half + target + 1, half - target : half + target + 1]
+        return np.asarray(image / image.sum(), np.float32)
+    return np.pad(image, target - half)
 
 
 def _fwhm(sim: Simulated) -> float:
