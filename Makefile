@@ -1,11 +1,12 @@
 # make demo    install into .venv and enhance the example cutouts
 # make test    install into .venv and run lint, types, tests and doctests
+# make calibrations   measure every calibration that ships again, in place
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types tests clean
+.PHONY: demo test lint types tests calibrations clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +29,9 @@ types: $(STAMP)
 
 tests: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+
+calibrations: $(STAMP)
+	$(BIN)/lensproc calibrate --shipped
 
 clean:
 	rm -rf $(VENV) build demo_output .pytest_cache .mypy_cache .ruff_cache
