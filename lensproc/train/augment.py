@@ -39,10 +39,10 @@ def turn_each(
         (N,) numbers from 0 to 7.
     """
     result = dict(fields)
-    chosen = elements.tolist()
+    rows = {element: torch.nonzero(elements == element)[:, 0] for element in sorted(set(elements.tolist()))}
     for name in scales:
         images = fields[name]
-        result[name] = torch.stack(
-            [turn(image, element) for image, element in zip(images, chosen, strict=True)]
-        )
+        result[name] = torch.empty_like(images)
+        for element, chosen in rows.items():
+            result[name][chosen] = turn(images[chosen], element)
     return result

@@ -69,6 +69,8 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         Seconds between checkpoints within an epoch.
     fingerprint : str
         What the checkpoint is for.
+    hyperparameters : mapping
+        The recipe's ``[network]``.
     on_epoch : callable
         Called after every validation in the main process.
     """
@@ -83,17 +85,14 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         checkpoint: Path,
         every: float,
         fingerprint: str,
+        hyperparameters: Mapping[str, Any],
         on_epoch: Callable[[Learner], None],
     ) -> None:
         super().__init__()
         self.task, self.settings, self.progress = task, settings, progress
         self.training_batches, self.validation_batches = training, validation
-        self.checkpoint, self.every, self.fingerprint, self.on_epoch = (
-            checkpoint,
-            every,
-            fingerprint,
-            on_epoch,
-        )
+        self.checkpoint, self.every, self.on_epoch = checkpoint, every, on_epoch
+        self.fingerprint, self.hyperparameters = fingerprint, hyperparameters
         self.network = task.network
         # Held in a list: it is no part of the module that a distributed strategy wraps.
         self._average = [Average(self.network, settings.average)] if settings.average else []
@@ -232,12 +231,17 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
             found = float(losses["loss"].detach())
             raise TrainingError(
                 f"the loss became {found} at step {step + 1} (epoch {self.epoch_of(step)})",
-                remedy="lower learning_rate, or set gradient_clip; the best weights so far are kept",
+                remedy=self._remedy,
             )
         for name, value in losses.items():
             value = value.detach().to("cpu", torch.float64)
             self._sums[name] = self._sums[name] + value if name in self._sums else value
         return losses["loss"]
+
+    @property
+    def _remedy(self) -> str:
+        kept = "; the best weights so far are kept" if self.progress.best is not None else ""
+        return f"lower learning_rate, or set gradient_clip{kept}"
 
     def epoch_of(self, step: int) -> int:
         """Epoch, from 1, of a step that is counted from 0."""
@@ -312,7 +316,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         if not math.isfinite(values[monitor]):
             raise TrainingError(
                 f"{monitor} in validation became {values[monitor]} at step {progress.step} (epoch {self.epoch})",
-                remedy="lower learning_rate, or set gradient_clip; the best weights so far are kept",
+                remedy=self._remedy,
             )
         self._judge(values[monitor])
         self._validation_seconds = time.monotonic() - self._validation_began
@@ -361,7 +365,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         if bad:
             raise TrainingError(
                 f"weights are not finite after step {self.progress.step} ({bad[0]})",
-                remedy="lower learning_rate, or set gradient_clip; the best weights so far are kept",
+                remedy=self._remedy,
             )
         if not self.trainer.is_global_zero:
             return
@@ -370,6 +374,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         progress["sums"] = {name: float(value) for name, value in self._sums.items()}
         content = {
             "fingerprint": self.fingerprint,
+            "hyperparameters": dict(self.hyperparameters),
             "budget": self.settings.budget,
             "network": state,
             "average": self._average[0].state_dict() if self._average else None,

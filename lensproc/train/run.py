@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -185,13 +185,25 @@ def _shares(
     found = []
     recipes = [simulator_recipe(share, run.beside) for share in shares]
     for share, recipe in zip(shares, recipes, strict=True):
-        with watcher.counting(f"simulating {recipe.name} ({split})") as report:
+        with ExitStack() as stack:
+            report = _when_needed(stack, watcher, f"simulating {recipe.name} ({split})")
+            seed = run.recipe.data_seed
             found.append(
-                cached_share(
-                    run.data, recipe, share.number, run.recipe.data_seed, split, task.sample, run.jobs, report
-                )
+                cached_share(run.data, recipe, share.number, seed, split, task.sample, run.jobs, report)
             )
     return tuple(found)
+
+
+def _when_needed(stack: ExitStack, watcher: Watcher, label: str) -> Report:
+    """Progress that is shown from its first count on, so that nothing is shown of what is there already."""
+    shown: list[Report] = []
+
+    def report(done: int, total: int) -> None:
+        if not shown:
+            shown.append(stack.enter_context(watcher.counting(label)))
+        shown[0](done, total)
+
+    return report
 
 
 def _start_from(path: Path, task: TrainingTask) -> dict[str, str]:
@@ -225,7 +237,7 @@ def _learner(run: TrainingRun, task: TrainingTask, origin: Origin, watcher: Watc
 
     return Learner(
         task, settings, batches(origin.train), batches(origin.val), Progress(),
-        run.output / LAST, run.every, origin.fingerprint(task), on_epoch,
+        run.output / LAST, run.every, origin.fingerprint(task), dict(run.recipe.network), on_epoch,
     )  # fmt: skip
 
 
@@ -234,7 +246,7 @@ def _resume(run: TrainingRun, learner: Learner) -> bool:
     path = run.output / LAST
     if not run.resume or not path.exists():
         return False
-    content = read_checkpoint(path, learner.fingerprint)
+    content = read_checkpoint(path, learner.fingerprint, learner.hyperparameters)
     learner.network.load_state_dict(content["network"])
     learner.resumed = content
     progress = learner.progress = Progress.from_state(content["progress"])

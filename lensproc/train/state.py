@@ -114,8 +114,17 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     atomic_write(path, buffer.getvalue())
 
 
-def read_checkpoint(path: Path, fingerprint: str) -> dict[str, Any]:
+def read_checkpoint(path: Path, fingerprint: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     """Read a checkpoint of the same training.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    fingerprint : str
+        Of recipe, data and start.
+    hyperparameters : mapping
+        The recipe's ``[network]``, which may hold more than what rebuilds the network: how it begins.
 
     Raises
     ------
@@ -132,7 +141,8 @@ def read_checkpoint(path: Path, fingerprint: str) -> dict[str, Any]:
         raise InputError(f"the checkpoint cannot be read: {reason}", file=path.name, remedy=remedy) from None
     if content.get("version") != VERSION:
         raise InputError("the checkpoint was written by another version", file=path.name, remedy=remedy)
-    if content["fingerprint"] != fingerprint:
+    same = content["fingerprint"] == fingerprint
+    if not same or content.get("hyperparameters", dict(hyperparameters)) != dict(hyperparameters):
         raise UsageError(
             f"the folder {path.parent.name} holds a training with other settings, data or start",
             remedy=remedy,

@@ -1,9 +1,11 @@
-"""Networks of the tests compute on one thread, as the processes that they start."""
+"""Networks of the tests compute on one thread, as the processes that they start, and draw no curve."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+
+from lensproc.train import run
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +15,14 @@ def one_thread(monkeypatch):
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def with_curve():
+    """Draw the curve, which takes longer than such a training."""
+
+
+@pytest.fixture(autouse=True)
+def no_curve(request, monkeypatch):
+    if "with_curve" not in request.fixturenames:
+        monkeypatch.setattr(run, "draw_curve", lambda record, path: False)

@@ -272,7 +272,7 @@ def test_a_task_that_keeps_no_word_is_told_so(tmp_path, monkeypatch):
         trained(tiny_run(tmp_path, "c"))
 
 
-def test_nothing_is_written_outside_its_folders(tmp_path, monkeypatch, capfd):
+def test_nothing_is_written_outside_its_folders(tmp_path, monkeypatch, capfd, with_curve):
     """And nothing reaches the terminal that lensproc did not say."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

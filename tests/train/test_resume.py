@@ -14,7 +14,7 @@ import torch
 from lensproc.errors import InputError, UsageError
 from lensproc.nn.weights import read_weights
 from lensproc.train.state import read_checkpoint
-from tests.train.tiny import Silent, tiny_run, trained
+from tests.train.tiny import RECIPE, Silent, tiny_run, trained
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +31,7 @@ def reproducible(record):
 
 @pytest.mark.parametrize(("step", "every"), [(8, 0.0), (8, 1000.0)], ids=["in an epoch", "at its end"])
 def test_killed_in_the_middle_it_ends_with_the_same_weights(tmp_path, uninterrupted, step, every):
-    command = [sys.executable, "-m", "tests.train.tiny", str(tmp_path), str(step), str(every)]
+    command = [sys.executable, "-m", "tests.train.tiny", str(tmp_path), str(step), str(every), "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     watcher = Silent()
@@ -69,6 +69,8 @@ def test_another_recipe_is_refused_in_the_same_folder(tmp_path):
     trained(tiny_run(tmp_path, epochs=1))
     with pytest.raises(UsageError, match=r"holds a training with other settings, data or start.*--no-resume"):
         trained(tiny_run(tmp_path, epochs=1, learning_rate=0.5))
+    with pytest.raises(UsageError, match="holds a training with other settings"):
+        trained(tiny_run(tmp_path, text=f"{RECIPE}\n[network]\nstart = 1\n", epochs=1))
     anew = trained(tiny_run(tmp_path, epochs=1, learning_rate=0.5, resume=False))
     assert anew.record["recipe"]["settings"]["learning_rate"] == 0.5
 
@@ -86,7 +88,7 @@ def test_a_checkpoint_holds_plain_values_only(tmp_path):
     run = tiny_run(tmp_path, epochs=1)
     watcher = Silent()
     trained(run, watcher)
-    content = read_checkpoint(run.output / "last.ckpt", watcher.learner.fingerprint)
+    content = read_checkpoint(run.output / "last.ckpt", watcher.learner.fingerprint, {})
     assert content["progress"]["step"] == 3
     assert isinstance(content["network"]["learning.0.weight"], torch.Tensor)
 

@@ -145,5 +145,7 @@ def killed_at(step: int):
 
 
 if __name__ == "__main__":
+    # folder, step at which to end (0: never), seconds between checkpoints, devices
     torch.set_num_threads(1)
-    train(tiny_run(Path(sys.argv[1]), every=float(sys.argv[3])), Silent(killed_at(int(sys.argv[2]))))
+    folder, step, every, devices = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+    train(tiny_run(folder, every=every, devices=devices), Silent(killed_at(step) if step else None))
