@@ -66,7 +66,7 @@ class TrainingProgress:
             total = learner.steps_per_epoch
             done = learner.progress.step % total + 1
             self._bar.update(
-                self._task, completed=done, total=total, description=f"epoch {learner.epoch or 1}"
+                self._task, completed=done, total=total, description=f"epoch {learner.epoch_of(learner.progress.step)}"
             )
 
     def epoch(self, learner: Learner) -> None:
