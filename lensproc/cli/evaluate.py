@@ -71,7 +71,7 @@ def command(
     from lensproc import __version__
     from lensproc.contract.registry import load_registry
     from lensproc.engine.device import resolve_device, usable_cores
-    from lensproc.evaluate.output import prepare_folder
+    from lensproc.evaluate.folder import prepare_folder
     from lensproc.evaluate.scoring.dataset import open_dataset
     from lensproc.evaluate.scoring.example import REFERENCES
     from lensproc.evaluate.scoring.markdown import report_of

@@ -46,7 +46,8 @@ def command(
     from lensproc.config import StageSpec, apply_settings
     from lensproc.contract.registry import load_registry
     from lensproc.engine.device import resolve_device, usable_cores
-    from lensproc.evaluate.output import prepare_folder, write
+    from lensproc.evaluate.folder import prepare_folder
+    from lensproc.evaluate.output import write
     from lensproc.evaluate.run import validate
     from lensproc.evaluate.sizes import FULL, QUICK
     from lensproc.evaluate.subjects import systems_for

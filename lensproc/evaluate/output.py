@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lensproc.errors import OutputError
 from lensproc.evaluate.experiment import Column, make_table
+from lensproc.evaluate.folder import prepare_folder
 from lensproc.evaluate.goals import Outcome
 from lensproc.evaluate.run import Validation
 
@@ -83,22 +82,6 @@ def _records(table: Table) -> list[dict[str, Any]]:
 def _plain(value: Any) -> Any:
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def prepare_folder(folder: Path) -> None:
-    """Make the folder, and see that it can be written to before minutes are spent.
-
-    Raises
-    ------
-    OutputError
-        Where it cannot.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"folder cannot be made: {error.strerror}", file=folder.name) from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError("folder cannot be written to", file=folder.name)
 
 
 def write(validation: Validation, about: Mapping[str, Any], folder: Path) -> list[Path]:

@@ -108,7 +108,8 @@ def open_dataset(data: str, number: int | None = None, seed: int | None = None) 
     Parameters
     ----------
     data : str
-        A recipe of the simulator, or a folder written by ``lensproc simulate``.
+        A recipe of the simulator, or a folder written by ``lensproc simulate``; a folder that is called like a
+        recipe is given as ``./NAME``.
     number : int, optional
         Score the first so many images; by default all of a sealed set or a folder, else 100.
     seed : int, optional
@@ -119,8 +120,10 @@ def open_dataset(data: str, number: int | None = None, seed: int | None = None) 
     UsageError
         Where there is no such set, or it does not have so many images.
     """
+    from lensproc.simulate.recipe import recipe_names
+
     folder = Path(data)
-    if folder.is_dir():
+    if data not in recipe_names() and folder.is_dir():
         whole = truth_files.count(folder)
         if number is not None and number > whole:
             raise UsageError(f"the set has {whole} images, not {number}", file=folder.name)

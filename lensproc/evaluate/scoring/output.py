@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lensproc.evaluate.experiment import Column, columns_of, make_table, spread_out
-from lensproc.evaluate.output import prepare_folder
+from lensproc.evaluate.folder import prepare_folder
 from lensproc.evaluate.scoring.example import REFERENCES
 from lensproc.evaluate.scoring.markdown import report_of
 from lensproc.evaluate.scoring.metrics import psnr

@@ -198,3 +198,23 @@ def test_a_set_without_the_reference_is_refused():
 def test_point_sources_are_refused_where_there_are_none():
     with pytest.raises(UsageError, match="no point sources"):
         run("sr-a", 1, points=True)
+
+
+def test_the_command_prints_the_tables_and_says_what_a_stage_lacks(tmp_path):
+    pytest.importorskip("matplotlib")
+    from click.testing import CliRunner
+
+    from lensproc.cli.evaluate import command
+
+    given = ["lanczos", "--data", "sr-b", "-n", "1", "--against", "truth", "-j", "1", "--device", "cpu"]
+    given += ["--set", "richardson-lucy.iterations=2", "-o", str(tmp_path / "scores")]
+    result = CliRunner().invoke(command, given, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "| richardson-lucy" in result.output
+    assert "**noisy**" not in result.output
+    record = json.loads((tmp_path / "scores" / "evaluate.json").read_text())
+    assert {m["name"]: m["options"].get("iterations") for m in record["methods"]}[DECONVOLVER] == 2
+    assert record["dists"]["lanczos"].startswith("lensproc")
+    failed = CliRunner().invoke(command, ["lanczos", "--data", "nowhere", "-o", str(tmp_path / "none")])
+    assert isinstance(failed.exception, UsageError)
+    assert "no recipe 'nowhere'" in str(failed.exception)
