@@ -64,10 +64,8 @@ class TrainingProgress:
         """Move the bar."""
         if self._bar is not None:
             total = learner.steps_per_epoch
-            done = learner.progress.step % total + 1
-            self._bar.update(
-                self._task, completed=done, total=total, description=f"epoch {learner.epoch_of(learner.progress.step)}"
-            )
+            epoch, done = divmod(learner.progress.step, total)
+            self._bar.update(self._task, completed=done + 1, total=total, description=f"epoch {epoch + 1}")
 
     def epoch(self, learner: Learner) -> None:
         """Say how an epoch went."""

@@ -338,12 +338,21 @@ def _machine(run: TrainingRun, device: torch.device) -> dict[str, Any]:
     """Describe what it ran on, without naming the machine."""
     return {
         "device": device_name(device),
+        "processor": _processor(),
         "devices": run.devices,
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "precision": run.recipe.settings.precision,
     }
+
+
+def _processor() -> str:
+    """Model of the processor, empty where the system does not tell."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text(encoding="utf-8").splitlines() if facts.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor()
 
 
 def _write_all(
