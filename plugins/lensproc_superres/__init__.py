@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lensproc.contract.hookspecs import hookimpl
-from lensproc.contract.manifest import Manifest, Option, Tolerance
+from lensproc.contract.manifest import DataFile, Manifest, Option, Tolerance
 from lensproc.contract.weights import weights_option
 
 lensproc_api = 1
@@ -107,6 +107,12 @@ LENS_SR = Manifest(
     halo="global",
     dtypes=("float32", "bfloat16"),
     tolerance=Tolerance(flux=0.02, centroid=0.05),
+    weights=(
+        DataFile(
+            "weights/lens-sr.safetensors",
+            "6cb12b23925a1802fad938e02187cac054058b848dd42bfc2c096fe77808bfaf",
+        ),
+    ),
 )
 
 
