@@ -1,8 +1,8 @@
 """Super-resolution of real images: figures and pictures of ``docs/real-super-resolution.md``.
 
-Run from the checkout: ``python -m benchmarks.real_super_resolution raw-gold|hsc-hst|lenses [--weights FILE]``. What
-a subject prints also replaces its figures in the page. `LENSPROC_REAL_DATA` and `LENSPROC_DEEPLENSE_DATA` name the
-folders with the data, which are not part of lensproc.
+Run from the checkout: ``python -m benchmarks.real_super_resolution raw-gold|hsc-hst|lenses [--weights FILE]``.
+What a subject prints also replaces its figures in the page. `LENSPROC_REAL_DATA` and `LENSPROC_DEEPLENSE_DATA`
+name the folders with the data, which are not part of lensproc.
 """
 
 from __future__ import annotations
