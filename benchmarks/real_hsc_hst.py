@@ -159,9 +159,7 @@ def report(
     # a peak of that height in a galaxy's outskirts is no source of that SNR: the forced fit decides
     sure = expected.flux / expected.error >= FAINTEST
     there = Peaks(there.x[sure], there.y[sure])
-    print(
-        f"\n{sure.sum()} of {sure.size} peaks in HST above {peak:.1f} σ have a forced SNR of {FAINTEST:.0f} on HSC.\n"
-    )
+    print(f"\n{sure.sum()} of {sure.size} peaks in HST above {peak:.1f} σ have SNR {FAINTEST:.0f} on HSC.\n")
     rows, sources = [], []
     for stage, pair in pairs.items():
         assert pair.hy is not None
