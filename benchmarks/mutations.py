@@ -25,9 +25,9 @@ from lensproc.cutout import Cutout
 from lensproc.enhanced import Enhanced
 from lensproc.qc.calibration import Calibration
 from lensproc.qc.changes import BRIGHTNESS, SHIFT_X, ZOOM, change_columns
-from lensproc.qc.fidelity import chance_of_peak
 from lensproc.qc.pair import side_by_side
 from lensproc.qc.quick import quick_checks
+from lensproc.qc.residual_peak import chance_of_peak
 from lensproc.report.judgement import state_of
 from tests.qc.scenes import Scene, enhanced, flux_of_snr, ideal, ideal_calibration, observe, quasar_scene
 

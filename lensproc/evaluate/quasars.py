@@ -19,10 +19,11 @@ from lensproc.evaluate.sizes import Sizes
 from lensproc.evaluate.subjects import Subject
 from lensproc.evaluate.truth import true_peaks
 from lensproc.qc import thresholds as at
-from lensproc.qc.fidelity import residual_chi2, residual_peak
+from lensproc.qc.fidelity import residual_chi2
 from lensproc.qc.forced import ForcedFit
 from lensproc.qc.matching import match_one_to_one
 from lensproc.qc.noise import measure_noise
+from lensproc.qc.residual_peak import residual_peak
 from lensproc.qc.sources import border_of
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """DAOFIND (Stetson 1987, PASP 99, 191): peaks of an image that look like stars.
 
 The same numbers as ``photutils.detection.DAOStarFinder`` gives for round kernels, to rounding errors. That class
-was a third of the cost of the quick checks: it convolves in real space, looks for peaks everywhere instead of above
+was a third of the cost of the quick checks: it convolves in real space, looks for peaks everywhere, not only above
 the threshold only, and builds astropy tables for each image. The tests hold the two together.
 """
 

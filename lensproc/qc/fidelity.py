@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from lensproc.qc import thresholds as at
 from lensproc.qc.changes import BRIGHTNESS, Changes, edge_shift
-from lensproc.qc.noise import Noise, lag_sums
+from lensproc.qc.noise import lag_sums
 from lensproc.qc.pair import Pair
-from lensproc.qc.verdict import UNMEASURED, Finding, judge, judge_chance, judge_chi2, judge_flux
+from lensproc.qc.verdict import UNMEASURED, Finding, judge, judge_chi2, judge_flux
 
 Array = NDArray[np.float64]
 
@@ -140,69 +140,13 @@ def image_shift(pair: Pair, changes: Changes | None) -> Finding:
 
 def residual_chi2(pair: Pair) -> Finding:
     """QACHI2: mean of (x - H y)²/s² over the judged pixels."""
-    residual = _residual(pair)
+    residual = weighed_residual(pair)
     if residual is None:
         return UNMEASURED
     count = np.count_nonzero(pair.judged)
     chi2 = float((residual[pair.judged] ** 2).mean())
     error = math.sqrt(2.0 * float((pair.noise.correlation**2).sum()) / count)
     return Finding(chi2, error, judge_chi2(chi2, error))
-
-
-def residual_peak(pair: Pair) -> tuple[Finding, float | None]:
-    """QACHIP: the largest matched-filter peak of (x - H y)/s [σ], and its chance in this image.
-
-    Notes
-    -----
-    The matched filter of correlated noise is the PSF over the noise power (Wiener 1949).
-    The chance of a peak above u in a Gaussian random field of area A is A λ (2π)^(-3/2) u exp(-u²/2), with λ the
-    variance of its gradient (Adler 1981, The Geometry of Random Fields, ch. 6); doubled, as troughs count too.
-    """
-    residual = _residual(pair)
-    if residual is None or pair.psf is None:
-        return UNMEASURED, None
-    from scipy.signal import fftconvolve
-
-    from lensproc.nn.psf import psf_image
-
-    kernel = psf_image(pair.psf).astype(np.float64)
-    half = min(kernel.shape[0] // 2, math.ceil(2.0 * pair.psf.fwhm), (min(pair.x.shape) - 1) // 2)
-    middle = kernel.shape[0] // 2
-    kernel = pair.noise.weighted(kernel[middle - half : middle + half + 1, middle - half : middle + half + 1])
-    filtered = fftconvolve(residual, kernel[::-1, ::-1], mode="same")
-    # where part of the kernel falls on pixels that are not judged, less noise comes through
-    seen = (
-        fftconvolve(pair.judged.astype(np.float64), kernel[::-1, ::-1] ** 2, mode="same") / (kernel**2).sum()
-    )
-    usable = pair.judged & (seen > 0.5)
-    if not usable.any():
-        return UNMEASURED, None
-    significance = np.abs(filtered[usable]) / (pair.noise.response(kernel) * np.sqrt(seen[usable]))
-    peak = float(significance.max())
-    chance = chance_of_peak(peak, int(np.count_nonzero(usable)), gradient_variance(pair.noise, kernel))
-    return Finding(peak, None, judge_chance(chance)), chance
-
-
-def gradient_variance(noise: Noise, kernel: Array) -> float:
-    """Variance of the gradient of filtered noise of unit variance, per axis [1/px²]."""
-    reach = noise.correlation.shape[0] // 2 + 1
-    auto = lag_sums(kernel, kernel, reach)
-    shifted = [
-        float(
-            (noise.correlation * auto[1 + dy : auto.shape[0] - 1 + dy, 1 + dx : auto.shape[1] - 1 + dx]).sum()
-        )
-        for dy, dx in ((0, 0), (0, 1), (1, 0))
-    ]
-    neighbour = 0.5 * (shifted[1] + shifted[2]) / max(shifted[0], 1e-30)
-    return -2.0 * math.log(min(max(neighbour, 0.05), 0.999))
-
-
-def chance_of_peak(peak: float, n_pixels: int, gradient: float) -> float:
-    """Chance that pure noise has a peak or a trough of this many σ somewhere in the image."""
-    if peak < 1.0:
-        return 1.0
-    expected = 2.0 * n_pixels * gradient * (2.0 * math.pi) ** -1.5 * peak * math.exp(-0.5 * peak**2)
-    return -math.expm1(-expected)
 
 
 def residual_correlation(pair: Pair) -> Finding:
@@ -213,7 +157,7 @@ def residual_correlation(pair: Pair) -> Finding:
     A residual smaller than the noise counts as filled up with independent noise: the correlation of what an
     enhancer that copies the noise leaves over says nothing.
     """
-    residual = _residual(pair)
+    residual = weighed_residual(pair)
     if residual is None or not math.isfinite(pair.noise.lag1_error):
         return UNMEASURED
     centred = np.where(pair.judged, residual - residual[pair.judged].mean(), 0.0)
@@ -233,7 +177,8 @@ def residual_plane(pair: Pair) -> Array | None:
     return np.where(pair.judged, (pair.x - pair.hy) / pair.spread, np.nan)
 
 
-def _residual(pair: Pair) -> Array | None:
+def weighed_residual(pair: Pair) -> Array | None:
+    """(x - H y)/s, 0 where it is not judged; None where H is not known or too little is judged."""
     if pair.hy is None or np.count_nonzero(pair.judged) < FEWEST_PIXELS:
         return None
     return np.where(pair.judged, (pair.x - pair.hy) / pair.spread, 0.0)

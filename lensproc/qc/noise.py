@@ -84,15 +84,6 @@ class Noise:
         auto = lag_sums(kernel, kernel, middle)
         return max(float((self.correlation * auto).sum()), 0.01 * white)
 
-    def power(self, shape: tuple[int, int]) -> Array:
-        """Noise power at the frequencies of ``scipy.fft.rfft2`` of images of `shape`; that of white noise is 1."""
-        from scipy.fft import rfft2
-
-        lags = np.arange(-(self.correlation.shape[0] // 2), self.correlation.shape[0] // 2 + 1)
-        plane = np.zeros(shape)
-        np.add.at(plane, np.ix_(lags % shape[0], lags % shape[1]), self.correlation)
-        return np.asarray(rfft2(plane).real)
-
     def weighted(self, images: Array) -> Array:
         """Divide images by the noise power, so that Σ image × result is their SNR²; shape (..., ny, nx).
 
@@ -108,26 +99,40 @@ class Noise:
         """
         if np.count_nonzero(self.correlation) <= 1:
             return images
-        return self._filtered(images, lambda power: 1.0 / np.maximum(power, LEAST_POWER))
+        # light too faint to be told from sky correlates beyond the largest lag; such a plateau, cut off there,
+        # would ring through the power, and the filter would amplify what is nearly 0 by accident
+        edge = np.concatenate([self.correlation[[0, -1]].ravel(), self.correlation[:, [0, -1]].ravel()])
+        short = self.correlation - max(float(edge.mean()), 0.0)
+        return self._filtered(images, lambda power: 1.0 / np.maximum(power, LEAST_POWER), short)
 
     def correlated(self, images: Array) -> Array:
         """Convolve images of shape (..., ny, nx), 0 beyond the frame, with the noise's autocorrelation."""
         if np.count_nonzero(self.correlation) <= 1:
             return images
-        return self._filtered(images, lambda power: power)
+        return self._filtered(images, lambda power: power, self.correlation)
 
-    def _filtered(self, images: Array, gain: Callable[[Array], Array]) -> Array:
+    def _filtered(self, images: Array, gain: Callable[[Array], Array], correlation: Array) -> Array:
         from scipy.fft import irfft2, next_fast_len, rfft2
 
         ny, nx = images.shape[-2:]
         ly, lx = (next_fast_len(side + 2 * self.correlation.shape[0], real=True) for side in (ny, nx))
-        transform = rfft2(images, s=(ly, lx)) * gain(self.power((ly, lx)))
+        transform = rfft2(images, s=(ly, lx)) * gain(power_of(correlation, (ly, lx)))
         return np.asarray(irfft2(transform, s=(ly, lx))[..., :ny, :nx])
 
     @property
     def excess(self) -> float:
         """Variance of a mean over many pixels in units of that of white noise: Σ_d ρ(d)."""
         return max(float(self.correlation.sum()), 0.01)
+
+
+def power_of(correlation: Array, shape: tuple[int, int]) -> Array:
+    """Noise power at the frequencies of ``scipy.fft.rfft2`` of images of `shape`; that of white noise is 1."""
+    from scipy.fft import rfft2
+
+    lags = np.arange(-(correlation.shape[0] // 2), correlation.shape[0] // 2 + 1)
+    plane = np.zeros(shape)
+    np.add.at(plane, np.ix_(lags % shape[0], lags % shape[1]), correlation)
+    return np.asarray(rfft2(plane).real)
 
 
 def lag_sums(first: Array, second: Array, max_lag: int) -> Array:

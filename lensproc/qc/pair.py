@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lensproc.cutout import PSF, Cutout
 from lensproc.enhanced import Enhanced
 from lensproc.nn.forward import forward_image
-from lensproc.nn.psf import matching_kernel, output_psf_of
+from lensproc.nn.psf import matching_kernel, output_psf_of, psf_image
 from lensproc.qc.daofind import filtered
 from lensproc.qc.light import azimuthal_median, subtract_ring
 from lensproc.qc.noise import Noise, fill_bad, measure_noise
@@ -179,8 +179,33 @@ def side_by_side(enhanced: Enhanced) -> Pair | None:
         clean=clean,
         judged=clean & _framed(bad.shape, psf.fwhm if psf else 3.0),
         h_error=error,
-        spread=np.hypot(noise.sigma, error * np.maximum(hy, 0.0)),
+        spread=np.hypot(noise.sigma, _h_spread(hy, error, psf)),
     )
+
+
+def _h_spread(hy: Array, error: float, psf: PSF | None) -> Array:
+    """1σ that H itself may have wrong, shape of `hy`: `error` of the light, and a share of what no PSF allows.
+
+    Notes
+    -----
+    H mixes neighbouring pixels, so its error at a pixel is a share of the most light among them. A pixel that is
+    higher above its four neighbours than the middle of a star can be (a cosmic ray) is not sampled: interpolations
+    do not keep it, and what they make of it is no lost or invented source.
+    """
+    from scipy.ndimage import correlate, maximum_filter
+
+    spread = maximum_filter(error * np.maximum(hy, 0.0), 3, mode="nearest")
+    if psf is not None and error > 0.0:
+        image = psf_image(psf)
+        middle = image.shape[0] // 2
+        beside = np.array([[0.0, 0.25, 0.0], [0.25, 0.0, 0.25], [0.0, 0.25, 0.0]])
+        star = float((image[middle - 1 : middle + 2, middle - 1 : middle + 2] * beside).sum())
+        if star > 0.0:
+            allowed = correlate(hy, beside, mode="nearest") * float(image[middle, middle]) / star
+            sharp = H_ERROR["unsampled"] * np.maximum(hy - np.maximum(allowed, 0.0), 0.0)
+            # a cubic interpolation reaches two pixels
+            spread = np.hypot(spread, maximum_filter(sharp, 5, mode="nearest"))
+    return np.asarray(spread)
 
 
 def _model_error(psf: PSF | None, output_psf: object, scale: int) -> float:

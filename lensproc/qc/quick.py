@@ -17,6 +17,7 @@ from lensproc.qc.domain import domain_findings
 from lensproc.qc.keywords import value_of
 from lensproc.qc.pair import Pair, side_by_side
 from lensproc.qc.redraws import FinderNoise
+from lensproc.qc.residual_peak import residual_peak
 from lensproc.qc.table import empty_rows, rows_of
 from lensproc.qc.verdict import UNMEASURED, Finding, overall
 
@@ -96,7 +97,7 @@ def check_pair(
         "QASHFT": fidelity.image_shift(pair, changes),
         "QACHI2": fidelity.residual_chi2(pair),
     }
-    findings["QACHIP"], chance = fidelity.residual_peak(pair)
+    findings["QACHIP"], chance = residual_peak(pair)
     findings["QARHO1"] = fidelity.residual_correlation(pair)
     findings.update(domain_findings(pair.cutout, pair.noise, calibration.domain if calibration else None))
     findings.update(more or {})

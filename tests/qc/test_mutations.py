@@ -65,13 +65,13 @@ def test_residual_of_an_ideal_enhancer_is_the_noise(calibration):
 
 
 def test_chance_of_the_largest_peak_is_a_chance(calibration):
-    """Uniform between 0 and 1 on noise."""
+    """Near uniform between 0 and 1 on noise; cautious, as rings overlap and s allows for H."""
     chances = []
     for seed in range(40):
         scene, cutout = setting(seed, 0.4 if seed % 2 else 0.0)
         text = status(ideal(scene, cutout), calibration)["QACHIP"].description
         chances.append(float(text.rsplit("p=", 1)[1]))
-    assert 0.3 < np.mean(chances) < 0.7
+    assert 0.3 < np.mean(chances) < 0.8
     assert np.mean(np.array(chances) < 0.1) < 0.25
 
 
@@ -202,3 +202,35 @@ def test_the_errors_of_shift_magnification_and_brightness_are_those_seen(lag1):
         pulls.append(found.value[:4] / found.error[:4])
     assert np.abs(np.mean(pulls, 0)).max() < 0.7
     assert 0.6 < np.std(pulls, 0).min() <= np.std(pulls, 0).max() < 1.35
+
+
+@pytest.mark.parametrize("lag1", [0.0, 0.4])
+def test_faint_wide_light_that_was_wiped_out_is_seen(lag1, calibration):
+    """A wide ring of at most 2.5σ in a pixel. It correlates the sky, which must not fail who keeps it."""
+    rng = np.random.default_rng(12)
+    halo = Scene(lens_peak=30.0)
+    y, x = np.indices((2 * SIZE, 2 * SIZE)) / 2.0 - 31.75
+    wide = 2.5 * np.exp(-0.5 * ((np.hypot(x, y) - 16.0) / 3.0) ** 2)
+    for _ in range(3):
+        cutout = observe(halo, rng, lag1=lag1)
+        coarse = wide.reshape(SIZE, 2, SIZE, 2).mean((1, 3)).astype(np.float32)
+        seen = cutout.replace(data=cutout.data + coarse)
+        fails(status(enhanced(seen, halo.render(2), 2), calibration))
+        kept = status(enhanced(seen, halo.render(2) + wide, 2), calibration)
+        assert float(kept["QACHIP"].description.rsplit("p=", 1)[1]) > 1e-3
+
+
+def test_an_interpolated_cosmic_ray_is_no_lost_source(calibration):
+    """An interpolation cannot keep a single bright pixel; its error there is a share of that pixel's light."""
+    scene = Scene(fwhm=2.47, stars=((31.2, 30.8, 6000.0),))
+    for seed in range(3):
+        cutout = observe(scene, np.random.default_rng(seed), lag1=0.4)
+        data = cutout.data.copy()
+        data[30, 32] += 2500.0
+        hit = cutout.replace(data=data)
+        assert float(status(bicubic(hit), calibration)["QACHIP"].description.rsplit("p=", 1)[1]) > 1e-5
+        # and a source of SNR 10 that is erased three FWHM beside it is still missed
+        star = Scene(fwhm=2.47, stars=((31.2 + 7.4, 30.8, 14.0 * flux_of_snr(1.0, 2.47)),)).render()
+        both = hit.replace(data=data + star.astype(np.float32))
+        gone = dataclasses.replace(bicubic(hit), original=both)
+        assert float(status(gone, calibration)["QACHIP"].description.rsplit("p=", 1)[1]) < 1e-5
