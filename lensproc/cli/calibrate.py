@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ from lensproc.errors import OutputError, UsageError
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
     from lensproc.evaluate.calibrate import Effort
+
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("calibrate")
@@ -36,6 +40,17 @@ if TYPE_CHECKING:
     help="Scenes with known truth for the pixels' errors; 16 passes each. 0: none. [default: 32]",
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the noise. [default: 0]")
+@click.option(
+    "--domain",
+    type=click.IntRange(min=0),
+    help="Images of its training that a trained stage's inputs are compared with. 0: none. [default: 300]",
+)
+@click.option("--recipe", type=FILE, help="Recipe of the training. [default: the one that the weights name]")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Simulated data of the training (--data of lensproc train). [default: simulated again]",
+)
 def command(
     stages: tuple[str, ...],
     settings: tuple[str, ...],
@@ -46,26 +61,34 @@ def command(
     size: int | None,
     scenes: int | None,
     seed: int | None,
+    domain: int | None,
+    recipe: Path | None,
+    data: Path | None,
 ) -> None:
     """Measure the noise gain, the blank maximum, the star width and the errors of STAGE with its options.
 
     A file that exists keeps what it holds for other options. Ship it beside the stage's weights and name it, with
     its SHA-256, as the manifest's `calibration`; without one a run measures a small one for itself.
     """
-    said = {"blanks": blanks, "size": size, "scenes": scenes, "seed": seed}
+    said = {"blanks": blanks, "size": size, "scenes": scenes, "seed": seed, "domain": domain}
     effort = {name: number for name, number in said.items() if number is not None}
     if shipped:
         if settings or output:
             raise UsageError("--shipped takes the file and the options as they ship: no --set, no --output")
-        _calibrate_shipped(stages, effort, device)
+        _calibrate_shipped(stages, effort, partial(_write, device=device, recipe=recipe, data=data))
         return
     if len(stages) != 1:
         raise UsageError("name one STAGE to calibrate", remedy="`lensproc plugins list` shows them")
-    _calibrate_one(stages[0], settings, output, effort, device)
+    write = partial(_write, device=device, recipe=recipe, data=data)
+    _calibrate_one(stages[0], settings, output, effort, write)
 
 
 def _calibrate_one(
-    stage: str, settings: Sequence[str], output: str | None, effort: Mapping[str, int], device: str
+    stage: str,
+    settings: Sequence[str],
+    output: str | None,
+    effort: Mapping[str, int],
+    write: Callable[..., str],
 ) -> None:
     from lensproc.config import StageSpec, apply_settings
     from lensproc.contract.registry import load_registry
@@ -75,11 +98,11 @@ def _calibrate_one(
     manifest = load_registry().manifest(stage)
     options = manifest.resolve_options(apply_settings([StageSpec(stage)], full)[0].options)
     path = Path(output or f"{stage.replace(':', '-')}.calibration.json")
-    digest = _write(path, manifest, [(options, Effort(**effort))], device)
+    digest = write(path, manifest, [(options, Effort(**effort))])
     click.echo(f"sha256 {digest}")
 
 
-def _calibrate_shipped(stages: Sequence[str], effort: Mapping[str, int], device: str) -> None:
+def _calibrate_shipped(stages: Sequence[str], effort: Mapping[str, int], write: Callable[..., str]) -> None:
     from lensproc.contract.datafiles import package_folder, verified_path
     from lensproc.contract.registry import load_registry
     from lensproc.evaluate.calibrate import Effort, rename_digest
@@ -100,7 +123,7 @@ def _calibrate_shipped(stages: Sequence[str], effort: Mapping[str, int], device:
             (manifest.resolve_options(entry.options), Effort(**{**entry.effort, **effort}))
             for entry in entries
         ]
-        digest = _write(path, manifest, wanted, device, others=False)
+        digest = write(path, manifest, wanted, others=False)
         if digest != manifest.calibration.sha256:
             source = rename_digest(package_folder(manifest), manifest.calibration.sha256, digest)
             click.echo(f"{source}: sha256 {digest}")
@@ -112,6 +135,8 @@ def _write(
     wanted: Sequence[tuple[dict[str, OptionValue], Effort]],
     device: str,
     others: bool = True,
+    recipe: Path | None = None,
+    data: Path | None = None,
 ) -> str:
     """Measure for some options, join with what the file holds for `others`, and return its new SHA-256."""
     from lensproc.evaluate.calibrate import calibrate
@@ -125,7 +150,7 @@ def _write(
     kept = read_calibrations(text) if text else {}
     for chosen, effort in wanted:
         with counting(f"calibrating {manifest.id}", "images") as report:
-            measured, images = calibrate(manifest, chosen, effort, device, report)
+            measured, images = calibrate(manifest, chosen, effort, device, report, recipe, data)
         kept[measured.options_sha256] = measured
         words = "".join(f" {name}={value}" for name, value in chosen.items())
         click.echo(f"{path}: {manifest.id}{words} calibrated on {images} images")

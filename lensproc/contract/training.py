@@ -204,6 +204,9 @@ class TrainingTask:
         As `loss`, for validation; `loss` by default.
     monitor : str
         The entry of `metrics` that decides which weights are best: the lowest.
+    scales_with_light : bool
+        True where the network is made such that light brighter than any in training is nothing new to it, for it
+        works in units of the light around. The checks then call no pixel too bright (QARANG).
     """
 
     network: torch.nn.Module
@@ -214,3 +217,4 @@ class TrainingTask:
     prepare: Callable[[Fields, torch.Generator], Fields] | None = None
     metrics: Callable[[torch.nn.Module, Fields], Mapping[str, torch.Tensor]] | None = None
     monitor: str = "loss"
+    scales_with_light: bool = False

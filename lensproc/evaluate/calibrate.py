@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from lensproc.config import StageSpec
 from lensproc.contract.manifest import Manifest, OptionValue
 from lensproc.cutout import Cutout
@@ -15,17 +13,16 @@ from lensproc.engine.enhancer import enhancer_of, results_of
 from lensproc.engine.pipeline import Pipeline, PipelineConfig
 from lensproc.enhanced import Enhanced
 from lensproc.errors import OutputError, UsageError
+from lensproc.evaluate.training_images import domain_of_training, recipe_of_weights
 from lensproc.qc.calibration import Calibration, Probe, measure_calibration
 from lensproc.qc.calibration_file import measure_probe, to_keep
-from lensproc.qc.calibration_scenes import make_scene
-from lensproc.qc.domain import measure_domain
 from lensproc.qc.error_calibration import measure_conformal
 
 FWHMS, LAGS = (1.5, 2.0, 3.0, 4.5, 7.0), (0.0, 0.25, 0.5)
 """Settings of the blanks: FWHM of the PSF [px], and correlation of neighbouring pixels."""
 
-FEWEST_OF_DOMAIN = 64
-"""Scenes for the statistics of the training domain: they cost no pass through the stage."""
+IMAGES_OF_DOMAIN = 300
+"""Images of the training that stand for it: with n of them the least chance that can be said is 1 / (n + 1)."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +40,16 @@ class Effort:
         0 for none.
     seed : int
         Of the noise.
+    domain : int
+        Images of its training that a trained stage's inputs are compared with; 0 for none. They cost no pass
+        through the stage.
     """
 
     blanks: int = 32
     size: int = 64
     scenes: int = 32
     seed: int = 0
+    domain: int = IMAGES_OF_DOMAIN
 
     @property
     def images(self) -> int:
@@ -63,6 +64,8 @@ def calibrate(
     effort: Effort,
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
+    recipe: Path | None = None,
+    data: Path | None = None,
 ) -> tuple[Calibration, int]:
     """Measure the calibration of a stage with one set of options.
 
@@ -78,6 +81,10 @@ def calibrate(
         ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     progress : callable, optional
         Called with the number of images that went through the stage so far, and with how many are expected.
+    recipe : Path, optional
+        Training recipe; by default the one that the weights name.
+    data : Path, optional
+        Folder with the simulated data of the training; without it they are simulated again.
 
     Returns
     -------
@@ -89,7 +96,7 @@ def calibrate(
     Raises
     ------
     UsageError
-        For a stage that gives no image, or takes several bands.
+        For a stage that gives no image, or takes several bands; for weights whose recipe is not known.
     """
     if manifest.kind != "enhance":
         raise UsageError(
@@ -125,11 +132,15 @@ def calibrate(
             conformal = measure_conformal(results, scenes=effort.scenes, size=effort.size, seed=effort.seed)
             measured = replace(measured, conformal=conformal)
         probe = measure_probe(plain, full)
-    if manifest.training is not None and effort.scenes:
-        rng = np.random.default_rng([effort.seed, 2])
-        images = [make_scene(rng, effort.size).cutout for _ in range(max(effort.scenes, FEWEST_OF_DOMAIN))]
-        measured = replace(measured, domain=measure_domain(images))
-    return to_keep(measured, options, manifest.version, asdict(effort), probe), done
+    if manifest.training is not None and effort.domain:
+        domain = domain_of_training(
+            manifest, recipe or recipe_of_weights(manifest, options), effort.domain, data
+        )
+        measured = replace(measured, domain=domain)
+    spent = asdict(effort)
+    if manifest.training is None:
+        del spent["domain"]
+    return to_keep(measured, options, manifest.version, spent, probe), done
 
 
 def probe_stage(manifest: Manifest, options: Mapping[str, OptionValue], device: str = "cpu") -> Probe:

@@ -87,7 +87,7 @@ class Calibration:
     conformal : Conformal or None
         Factors of the pixels' errors; None where they were not measured, or the output has no truth in pixels.
     domain : Domain or None
-        Statistics of the images that a trained stage knows; None for a stage without training.
+        What the images that a stage was trained on are like; None for a stage without training.
     version : str
         Version of the stage (`Manifest.version`); empty for a calibration that is not kept.
     options : mapping
@@ -144,15 +144,12 @@ class Calibration:
         """Rebuild a calibration from `to_json`."""
         levels = tuple(BlankLevel(**level) for level in record["levels"])
         conformal, domain, probe = record.get("conformal"), record.get("domain"), record.get("probe")
-        if domain is not None:
-            rows = tuple(tuple(row) for row in domain["covariance"])
-            domain = Domain(**{**domain, "mean": tuple(domain["mean"]), "covariance": rows})
         return cls(
             record["options_sha256"],
             levels,
             record["blanks"],
             None if conformal is None else Conformal(**conformal),
-            domain,
+            None if domain is None else Domain.from_json(domain),
             record.get("version", ""),
             record.get("options", {}),
             record.get("effort", {}),

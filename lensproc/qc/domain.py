@@ -1,58 +1,110 @@
-"""How unlike an image is to those that a stage was trained on: its features, and the range of its pixels."""
+"""How unlike an image is to those of a training: a few plain features, and the range of their pixels."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lensproc.cutout import Cutout
+from lensproc.nn.prepare import sky_and_noise
 from lensproc.qc import thresholds as at
 from lensproc.qc.noise import Noise, measure_noise
 from lensproc.qc.verdict import UNMEASURED, Finding, judge, judge_domain
 
 Array = NDArray[np.float64]
 
-FEATURES = ("snr", "sky_ratio", "peak", "fwhm", "concentration", "lag1")
+FEATURES = {
+    "fwhm": "log10 of the FWHM of the PSF [px]",
+    "peak": "log10 of the brightest pixel [σ]",
+    "depth": "log10 of how far the darkest thousandth of the pixels lies below the sky [σ]",
+    "extent": "log10 of the area that the light would fill if it were as bright as its peak [PSF areas]",
+    "correlation": "correlation of neighbouring pixels of the sky",
+}
+"""What is compared, with the sky and its robust σ taken from the pixels, so that no unit matters."""
 
 LIT = 3.0
 """Pixels above this many σ count as light."""
 
+FEWEST = 20
+"""Images that a domain needs; with n of them the least chance that can be said is 1 / (n + 1)."""
+
+NEIGHBOURS = 5
+"""The distance to a domain is that to its 5th nearest image: one freak among the training images is no domain."""
+
+FINEST = 0.1
+"""Differences of a feature below this count as small even where the images of a training hardly differ in it."""
+
+MARGIN = 0.1
+"""The range of pixels is taken to go on by this part of its limits: they are those of a sample."""
+
+DIGITS = 4
+"""Decimals that are kept of a feature."""
+
 
 @dataclass(frozen=True)
 class Domain:
-    """Statistics of the images that a stage knows.
+    """What the images that a stage knows are like.
 
     Parameters
     ----------
-    mean : tuple of float, length 6
-        Mean of the features (see `features`).
-    covariance : tuple of tuple of float, 6 × 6
-        Their covariance.
-    images : int
-        Images they were measured on.
-    low, high : float
-        Faintest and brightest pixel in them, less the sky, in units of σ.
+    features : mapping of str to tuple of float
+        Every feature of `FEATURES` of each image.
+    low : float
+        Faintest pixel that is no extrapolation, less the sky [σ of the sky].
+    high : float or None
+        Brightest one; None where the stage scales with the light, so that no brightness is new to it.
+    source : str
+        Which images, in words.
     """
 
-    mean: tuple[float, ...]
-    covariance: tuple[tuple[float, ...], ...]
-    images: int
+    features: Mapping[str, tuple[float, ...]]
     low: float
-    high: float
+    high: float | None
+    source: str = ""
+
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return len(next(iter(self.features.values())))
+
+    @property
+    def table(self) -> Array:
+        """Features, shape (images, features)."""
+        return np.array([self.features[name] for name in FEATURES]).T
+
+    @property
+    def scatter(self) -> Array:
+        """Standard deviation of the features, at least `FINEST`, shape (features,)."""
+        return np.maximum(self.table.std(0), FINEST)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dictionary of JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Domain:
+        """Rebuild a domain from `to_json`."""
+        features = {name: tuple(values) for name, values in record["features"].items()}
+        return cls(**{**record, "features": features})
 
 
-def significance(cutout: Cutout, noise: Noise) -> Array:
-    """Good pixels less the sky, over their σ, shape (n,)."""
-    good = np.isfinite(noise.sigma)
-    return np.asarray((cutout.data[good].astype(np.float64) - noise.sky) / noise.level / noise.sigma[good])
+def significance(cutout: Cutout) -> tuple[Array, NDArray[np.bool_]]:
+    """Pixels less the sky in units of its robust σ, 0 where they are bad; and which are good."""
+    good = ~cutout.bad
+    sky, sigma = sky_and_noise(cutout.data, ~good)
+    values = np.zeros(cutout.shape)
+    if sigma > 0.0:
+        values[good] = (cutout.data[good].astype(np.float64) - sky) / sigma
+    return values, good
 
 
 def features(cutout: Cutout, noise: Noise) -> Array | None:
-    """Summarise an image in six numbers.
+    """Summarise an image by the numbers that `FEATURES` names, in their order.
 
     Parameters
     ----------
@@ -63,84 +115,111 @@ def features(cutout: Cutout, noise: Noise) -> Array | None:
 
     Returns
     -------
-    ndarray, shape (6,), or None
-        Logarithm of the SNR of all light above 3σ; of the sky's scatter over the σ that the file states; of the
-        brightest pixel over σ; of the PSF's FWHM [px]; share of that light in the inner half of the image's sides;
-        correlation of neighbouring sky pixels. None where the PSF or the sky's scatter is not known.
+    ndarray, shape (5,), or None
+        None where the PSF is not known.
     """
     psf = cutout.psf.value
-    sky = noise.sky_pixels
-    if psf is None or np.count_nonzero(sky) < 16:
+    if psf is None:
         return None
-    values = np.where(np.isfinite(noise.sigma), (cutout.data - noise.sky) / noise.level / noise.sigma, 0.0)
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    scatter = float(values[sky].std())
-    if scatter <= 0.0:
-        return None
+    values, good = significance(cutout)
     light = np.where(values > LIT, values, 0.0)
-    ny, nx = light.shape
-    inner = light[ny // 4 : ny - ny // 4, nx // 4 : nx - nx // 4].sum()
-    total = float(light.sum())
+    total, peak = float(light.sum()), max(float(values.max()), 1.0)
+    area = max(total / peak, 1.0) / (math.pi / (4.0 * math.log(2.0)) * psf.fwhm**2)
     return np.array(
         [
-            math.log(max(math.sqrt(float((light**2).sum())), 1.0)),
-            math.log(scatter),
-            math.log(max(float(values.max()), 1.0)),
-            math.log(psf.fwhm),
-            float(inner) / total if total else 0.0,
+            math.log10(psf.fwhm),
+            math.log10(peak),
+            math.log10(max(-float(np.quantile(values[good], 1e-3)), 1.0)),
+            math.log10(area),
             noise.lag1,
         ]
     )
 
 
-def measure_domain(cutouts: Sequence[Cutout]) -> Domain:
-    """Gather the statistics of a set of images.
+def measure_domain(cutouts: Sequence[Cutout], *, scales_with_light: bool = False, source: str = "") -> Domain:
+    """Gather the features and the range of the images of a training.
+
+    Parameters
+    ----------
+    cutouts : sequence of Cutout
+        The images, with their PSF.
+    scales_with_light : bool
+        True for a stage to which no brightness is new.
+    source : str
+        Which images they are, in words.
 
     Raises
     ------
     ValueError
-        Where fewer than nine of them can be summarised.
+        Where fewer than `FEWEST` of them can be summarised.
     """
-    rows, low, high = [], math.inf, -math.inf
+    rows, darkest, brightest = [], [], []
     for cutout in cutouts:
         noise = measure_noise(cutout, cutout.psf.value.fwhm if cutout.psf.value else None)
         row = None if noise is None else features(cutout, noise)
-        if noise is None or row is None:
+        if row is None:
             continue
         rows.append(row)
-        values = significance(cutout, noise)
-        low, high = min(low, float(values.min())), max(high, float(values.max()))
-    if len(rows) < len(FEATURES) + 3:
-        raise ValueError(f"{len(rows)} images are too few for the covariance of {len(FEATURES)} features")
-    table = np.array(rows)
-    covariance = np.cov(table, rowvar=False)
+        values, good = significance(cutout)
+        darkest.append(float(values[good].min()))
+        brightest.append(float(values[good].max()))
+    if len(rows) < FEWEST:
+        raise ValueError(f"{len(rows)} images are too few for a domain")
+    columns = np.round(np.array(rows).T, DIGITS)
+    low, high = float(np.quantile(darkest, 1e-3)), float(np.quantile(brightest, 0.999))
     return Domain(
-        tuple(map(float, table.mean(0))),
-        tuple(tuple(map(float, row)) for row in covariance),
-        len(rows),
-        low,
-        high,
+        {name: tuple(map(float, column)) for name, column in zip(FEATURES, columns, strict=True)},
+        float(f"{(1.0 + MARGIN) * low:.{DIGITS}g}"),
+        None if scales_with_light else float(f"{(1.0 + MARGIN) * high:.{DIGITS}g}"),
+        source,
     )
 
 
 def chance_in_domain(row: Array, domain: Domain) -> float:
-    """Chance that an image of the domain lies as far from its middle as these features do.
+    """Chance that an image of the domain is as far from the others as this one.
+
+    Parameters
+    ----------
+    row : ndarray, shape (5,)
+        Features of the image.
+    domain : Domain
+        What it is compared with.
+
+    Returns
+    -------
+    float
+        (1 + number of images of the domain that lie as far from the rest) / (n + 1): the conformal p-value (Vovk,
+        Gammerman & Shafer 2005, "Algorithmic Learning in a Random World", ch. 2) with the distance to the
+        `NEIGHBOURS`-th nearest image as the measure of strangeness, in features of equal scatter.
 
     Notes
     -----
-    Mahalanobis' distance d² of one more draw from a normal distribution of p dimensions whose mean and covariance
-    were measured on n: d² n (n - p) / ((n² - 1) p) follows F(p, n - p) (Hotelling 1931, Ann. Math. Stat. 2, 360);
-    for large n this is χ² with p degrees of freedom.
+    A training is a mixture of surveys, each with its own PSF, depth and noise. A mean and a covariance of all of
+    them would call what lies between two surveys typical; the nearest images do not.
     """
-    from scipy.stats import f
+    known = domain.table / domain.scatter
+    k = min(NEIGHBOURS, len(known) - 1)
+    distance = np.sort(np.linalg.norm(_offsets(row, domain), axis=1))[k - 1]
+    # the nearest of each image is itself
+    own = np.sort(np.linalg.norm(known[:, None] - known, axis=2), axis=1)[:, k]
+    return float((1 + np.count_nonzero(own >= distance)) / (len(known) + 1))
 
-    p, n = len(FEATURES), domain.images
-    covariance = np.array(domain.covariance)
-    # a feature that never varied in the domain must not divide by zero
-    covariance = covariance + np.diag(1e-6 + 1e-6 * np.diag(covariance))
-    offset = row - np.array(domain.mean)
-    distance = float(offset @ np.linalg.solve(covariance, offset))
-    return float(f.sf(distance * n * (n - p) / ((n**2 - 1.0) * p), p, n - p))
+
+def strangest_feature(row: Array, domain: Domain) -> str:
+    """Name of the feature in which an image differs most from the images of the domain that are nearest to it."""
+    offsets = _offsets(row, domain)
+    nearest = np.argsort(np.linalg.norm(offsets, axis=1))[:NEIGHBOURS]
+    return list(FEATURES)[int(np.argmax(np.abs(offsets[nearest].mean(0))))]
+
+
+def _offsets(row: Array, domain: Domain) -> Array:
+    """Differences to each image of a domain in units of its scatter, shape (images, features)."""
+    table = domain.table
+    row = row.copy()
+    if domain.high is None:
+        peak = list(FEATURES).index("peak")
+        row[peak] = min(row[peak], table[:, peak].max())
+    return (row - table) / domain.scatter
 
 
 def domain_findings(cutout: Cutout, noise: Noise, domain: Domain | None) -> dict[str, Finding]:
@@ -162,8 +241,11 @@ def domain_findings(cutout: Cutout, noise: Noise, domain: Domain | None) -> dict
     if row is not None:
         chance = chance_in_domain(row, domain)
         unlike = Finding(chance, None, judge_domain(chance))
-    values = significance(cutout, noise)
-    outside = float(np.mean((values < domain.low) | (values > domain.high)))
+    values, good = significance(cutout)
+    beyond = values < domain.low
+    if domain.high is not None:
+        beyond |= values > domain.high
+    outside = float(np.mean(beyond[good]))
     return {
         "QAOOD": unlike,
         "QARANG": Finding(outside, None, judge(outside, 0.0, at.LIMITS["QARANG"])),

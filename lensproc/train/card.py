@@ -153,9 +153,7 @@ def _training(record: Record) -> list[str]:
         "not finite": "the loss was no longer finite",
     }
     where = f"{machine['devices']} × {machine['device']}" if machine["devices"] > 1 else machine["device"]
-    if machine["device"] == "cpu":
-        model = f" ({machine['processor']})" if machine.get("processor") else ""
-        where += f"{model}, {machine['threads']} thread{'s' if machine['threads'] > 1 else ''}"
+    where += f", {machine['threads']} threads" if machine["device"] == "cpu" else ""
     best = record["best"]
     lines = [
         "## Training",
@@ -211,8 +209,10 @@ def _calibration(calibration: Calibration | None) -> list[str]:
         ]
     if calibration.domain is not None:
         known = calibration.domain
+        reach = "on, however bright" if known.high is None else f"to {known.high:.3g} σ"
         lines += [
             "",
-            f"Trained on pixels from {known.low:.3g} to {known.high:.3g} σ ({known.images} images).",
+            f"Trained on pixels from {known.low:.3g} σ {reach}, as measured on {known.images} images "
+            f"({known.source}).",
         ]
     return lines

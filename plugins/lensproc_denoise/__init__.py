@@ -44,7 +44,7 @@ LENS_DENOISE = Manifest(
     ),
     calibration=DataFile(
         "weights/lens-denoise.calibration.json",
-        "4d6f21dee341f566f6c1c3906d2c7040d7ecc8479ac0a630227dbd6a71d91b15",
+        "6a6bd8fec5d8035621666b8583eb2b32fdc2b29004c403fd42a019c3cef6ef01",
     ),
 )
 

@@ -55,6 +55,7 @@ def task(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
         loss=functools.partial(loss, **weights),
         metrics=metrics,
         monitor="score",
+        scales_with_light=True,  # the network works in units of `local_scale`, its other inputs end at `BRIGHTEST`
     )
 
 
