@@ -154,6 +154,6 @@ def _write(
         kept[measured.options_sha256] = measured
         words = "".join(f" {name}={value}" for name, value in chosen.items())
         click.echo(f"{path}: {manifest.id}{words} calibrated on {images} images")
-    data = calibrations_to_text(manifest.id, kept).encode()
-    atomic_write(path, data)
-    return hashlib.sha256(data).hexdigest()
+    written = calibrations_to_text(manifest.id, kept).encode()
+    atomic_write(path, written)
+    return hashlib.sha256(written).hexdigest()

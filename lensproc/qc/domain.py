@@ -80,7 +80,7 @@ class Domain:
     @property
     def scatter(self) -> Array:
         """Standard deviation of the features, at least `FINEST`, shape (features,)."""
-        return np.maximum(self.table.std(0), FINEST)
+        return np.asarray(np.maximum(self.table.std(0), FINEST))
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of JSON types."""
