@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,15 +73,22 @@ class Domain:
         """Number of images."""
         return len(next(iter(self.features.values())))
 
-    @property
+    @cached_property
     def table(self) -> Array:
         """Features, shape (images, features)."""
         return np.array([self.features[name] for name in FEATURES]).T
 
-    @property
+    @cached_property
     def scatter(self) -> Array:
         """Standard deviation of the features, at least `FINEST`, shape (features,)."""
         return np.asarray(np.maximum(self.table.std(0), FINEST))
+
+    @cached_property
+    def strangeness(self) -> Array:
+        """Distance of each image to the `NEIGHBOURS`-th nearest other one, in units of `scatter`, ascending."""
+        known = self.table / self.scatter
+        # the nearest of each image is itself
+        return np.sort(np.sort(np.linalg.norm(known[:, None] - known, axis=2), axis=1)[:, NEIGHBOURS])
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of JSON types."""
@@ -103,35 +111,35 @@ def significance(cutout: Cutout) -> tuple[Array, NDArray[np.bool_]]:
     return values, good
 
 
-def features(cutout: Cutout, noise: Noise) -> Array | None:
+def features(values: Array, good: NDArray[np.bool_], fwhm: float, lag1: float) -> Array:
     """Summarise an image by the numbers that `FEATURES` names, in their order.
 
     Parameters
     ----------
-    cutout : Cutout
-        Input.
-    noise : Noise
-        Its noise.
+    values : ndarray, shape (ny, nx)
+        Pixels less the sky [σ of the sky], 0 where they are bad.
+    good : ndarray of bool, shape (ny, nx)
+        Which are good.
+    fwhm : float
+        FWHM of the PSF [px].
+    lag1 : float
+        Correlation of neighbouring pixels of the sky.
 
     Returns
     -------
-    ndarray, shape (5,), or None
-        None where the PSF is not known.
+    ndarray, shape (5,)
+        The features.
     """
-    psf = cutout.psf.value
-    if psf is None:
-        return None
-    values, good = significance(cutout)
-    light = np.where(values > LIT, values, 0.0)
-    total, peak = float(light.sum()), max(float(values.max()), 1.0)
-    area = max(total / peak, 1.0) / (math.pi / (4.0 * math.log(2.0)) * psf.fwhm**2)
+    peak = max(float(values.max()), 1.0)
+    light = float(values[values > LIT].sum())
+    area_of_psf = math.pi / (4.0 * math.log(2.0)) * fwhm**2
     return np.array(
         [
-            math.log10(psf.fwhm),
+            math.log10(fwhm),
             math.log10(peak),
             math.log10(max(-float(np.quantile(values[good], 1e-3)), 1.0)),
-            math.log10(area),
-            noise.lag1,
+            math.log10(max(light / peak, 1.0) / area_of_psf),
+            lag1,
         ]
     )
 
@@ -155,12 +163,12 @@ def measure_domain(cutouts: Sequence[Cutout], *, scales_with_light: bool = False
     """
     rows, darkest, brightest = [], [], []
     for cutout in cutouts:
-        noise = measure_noise(cutout, cutout.psf.value.fwhm if cutout.psf.value else None)
-        row = None if noise is None else features(cutout, noise)
-        if row is None:
+        psf = cutout.psf.value
+        noise = None if psf is None else measure_noise(cutout, psf.fwhm)
+        if psf is None or noise is None:
             continue
-        rows.append(row)
         values, good = significance(cutout)
+        rows.append(features(values, good, psf.fwhm, noise.lag1))
         darkest.append(float(values[good].min()))
         brightest.append(float(values[good].max()))
     if len(rows) < FEWEST:
@@ -197,12 +205,9 @@ def chance_in_domain(row: Array, domain: Domain) -> float:
     A training is a mixture of surveys, each with its own PSF, depth and noise. A mean and a covariance of all of
     them would call what lies between two surveys typical; the nearest images do not.
     """
-    known = domain.table / domain.scatter
-    k = min(NEIGHBOURS, len(known) - 1)
-    distance = np.sort(np.linalg.norm(_offsets(row, domain), axis=1))[k - 1]
-    # the nearest of each image is itself
-    own = np.sort(np.linalg.norm(known[:, None] - known, axis=2), axis=1)[:, k]
-    return float((1 + np.count_nonzero(own >= distance)) / (len(known) + 1))
+    distance = np.sort(np.linalg.norm(_offsets(row, domain), axis=1))[NEIGHBOURS - 1]
+    nearer = int(np.searchsorted(domain.strangeness, distance))
+    return (1 + domain.images - nearer) / (domain.images + 1)
 
 
 def strangest_feature(row: Array, domain: Domain) -> str:
@@ -236,12 +241,11 @@ def domain_findings(cutout: Cutout, noise: Noise, domain: Domain | None) -> dict
     """
     if domain is None:
         return {"QAOOD": UNMEASURED, "QARANG": UNMEASURED}
-    row = features(cutout, noise)
-    unlike = UNMEASURED
-    if row is not None:
-        chance = chance_in_domain(row, domain)
-        unlike = Finding(chance, None, judge_domain(chance))
     values, good = significance(cutout)
+    unlike, psf = UNMEASURED, cutout.psf.value
+    if psf is not None:
+        chance = chance_in_domain(features(values, good, psf.fwhm, noise.lag1), domain)
+        unlike = Finding(chance, None, judge_domain(chance))
     beyond = values < domain.low
     if domain.high is not None:
         beyond |= values > domain.high
