@@ -140,7 +140,7 @@ def image_shift(pair: Pair, changes: Changes | None) -> Finding:
 
 def residual_chi2(pair: Pair) -> Finding:
     """QACHI2: mean of (x - H y)²/s² over the judged pixels."""
-    residual = weighed_residual(pair)
+    residual = _residual(pair)
     if residual is None:
         return UNMEASURED
     count = np.count_nonzero(pair.judged)
@@ -157,7 +157,7 @@ def residual_correlation(pair: Pair) -> Finding:
     A residual smaller than the noise counts as filled up with independent noise: the correlation of what an
     enhancer that copies the noise leaves over says nothing.
     """
-    residual = weighed_residual(pair)
+    residual = _residual(pair)
     if residual is None or not math.isfinite(pair.noise.lag1_error):
         return UNMEASURED
     centred = np.where(pair.judged, residual - residual[pair.judged].mean(), 0.0)
@@ -177,8 +177,7 @@ def residual_plane(pair: Pair) -> Array | None:
     return np.where(pair.judged, (pair.x - pair.hy) / pair.spread, np.nan)
 
 
-def weighed_residual(pair: Pair) -> Array | None:
-    """(x - H y)/s, 0 where it is not judged; None where H is not known or too little is judged."""
+def _residual(pair: Pair) -> Array | None:
     if pair.hy is None or np.count_nonzero(pair.judged) < FEWEST_PIXELS:
         return None
     return np.where(pair.judged, (pair.x - pair.hy) / pair.spread, 0.0)

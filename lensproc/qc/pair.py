@@ -119,6 +119,11 @@ class Pair:
         assert self.psf is not None
         return texture(self.response, self.psf.fwhm, self.finder_level)
 
+    @cached_property
+    def peak_spread(self) -> Array:
+        """1σ of x - H y in a single pixel, shape (ny, nx): `spread`, and what H makes of its neighbours' light."""
+        return np.hypot(self.spread, _h_spread(self.back, self.h_error, self.psf))
+
     @property
     def back(self) -> Array:
         """H y, or the binned output where H is not known."""
@@ -179,7 +184,7 @@ def side_by_side(enhanced: Enhanced) -> Pair | None:
         clean=clean,
         judged=clean & _framed(bad.shape, psf.fwhm if psf else 3.0),
         h_error=error,
-        spread=np.hypot(noise.sigma, _h_spread(hy, error, psf)),
+        spread=np.hypot(noise.sigma, error * np.maximum(hy, 0.0)),
     )
 
 

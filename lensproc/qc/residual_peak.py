@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from lensproc.qc.fidelity import weighed_residual
+from lensproc.qc.fidelity import FEWEST_PIXELS
 from lensproc.qc.noise import Noise, lag_sums
 from lensproc.qc.pair import Pair
 from lensproc.qc.verdict import UNMEASURED, Finding, judge_chance
@@ -44,9 +44,9 @@ def residual_peak(pair: Pair) -> tuple[Finding, float | None]:
     of correlated noise, Wiener 1949), that through a Gaussian of `WIDE` FWHM, likewise, and the largest mean of a
     ring about the lens. The smallest of their chances speaks, as that of the smallest of so many (Šidák 1967).
     """
-    residual = weighed_residual(pair)
-    if residual is None or pair.psf is None:
+    if pair.hy is None or pair.psf is None or np.count_nonzero(pair.judged) < FEWEST_PIXELS:
         return UNMEASURED, None
+    residual = np.where(pair.judged, (pair.x - pair.hy) / pair.peak_spread, 0.0)
     found = [*_peaks(pair, residual), *_rings(pair, residual)]
     if not found:
         return UNMEASURED, None
@@ -118,10 +118,10 @@ def _kernels(pair: Pair) -> list[tuple[Array, float]]:
 def _allowance(pair: Pair) -> Array:
     """1σ of what H itself may have wrong, in the unit of the residual.
 
-    `pair.spread` holds it as if it were independent from pixel to pixel. It has one sign over a whole source, and
-    adds up where a filter is wide.
+    `pair.peak_spread` holds it as if it were independent from pixel to pixel. It has one sign over a whole source,
+    and adds up where a filter is wide.
     """
-    return np.where(pair.judged, pair.h_error * np.maximum(pair.back, 0.0) / pair.spread, 0.0)
+    return np.where(pair.judged, pair.h_error * np.maximum(pair.back, 0.0) / pair.peak_spread, 0.0)
 
 
 def _rings(pair: Pair, residual: Array) -> list[tuple[float, float]]:
