@@ -11,7 +11,7 @@ from typing import Any
 
 from lensproc.errors import UsageError
 
-DEFAULT_RECIPE = "lanczos"
+DEFAULT_RECIPE = "lens-sr"
 CHECKS = ("none", "quick", "full")
 
 

@@ -10,8 +10,9 @@ from lensproc.engine.chain import resolve_chain
 from lensproc.errors import UsageError
 
 
-def test_the_default_recipe_is_lanczos_at_twice_the_sampling() -> None:
-    assert choose_stages(None, None) == (StageSpec("lanczos", {"scale": 2}),)
+def test_the_default_recipe_is_the_flagship() -> None:
+    assert choose_stages(None, None) == (StageSpec("lens-sr"),)
+    assert choose_stages(None, "lanczos") == (StageSpec("lanczos", {"scale": 2}),)
 
 
 @pytest.mark.parametrize("name", recipe_names())

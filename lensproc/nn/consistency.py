@@ -63,6 +63,7 @@ def consistent(
     fwhm: Tensor,
     scale: int,
     settings: Consistency = Consistency(),
+    limits: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
     """Make an enhanced image agree with its input.
 
@@ -82,6 +83,8 @@ def consistent(
         Output pixels per input pixel.
     settings : Consistency
         How much is put back.
+    limits : (Tensor, Tensor), optional
+        Least and largest value of each output pixel, held before the slow waves are taken over.
 
     Returns
     -------
@@ -96,19 +99,27 @@ def consistent(
         kept = _rise(matched_significance(observed, variance, psf) / unit, settings.light)
     slow = field.gaussian(settings.smooth * fwhm * SIGMA_PER_FWHM)
     inverse = (1.0 - slow) * field.inverse(settings.damping, psf)
+    inside = _inside(residual, fwhm)
     change, rest = torch.zeros_like(residual), residual
     for step in range(settings.steps):
         left = matched_significance(rest, variance, psf).abs() / unit
         where = _rise(left, settings.residual)
         if step < LIGHT_STEPS:
             where = torch.maximum(where, kept)
+        where = where * inside
         if not bool((where > 0).any()):
             break
         change = change + _widened(where, fwhm) * field.filtered(inverse, rest)
         rest = residual - field.filtered(field.spectrum, change)
-    change = change + field.filtered(slow, rest)
-    rest = residual - field.filtered(field.spectrum, change)
-    return image + _raised(change + rest.mean((-2, -1), keepdim=True), scale)
+    image = image + _raised(change, scale)
+    if limits is not None:
+        image = torch.minimum(torch.maximum(image, limits[0]), limits[1])
+    rest = observed - forward(image, kernels, scale, "surface brightness")
+    seen = field.filtered(slow, inside).clamp(min=0.1)
+    change = field.filtered(slow, rest * inside) / seen
+    rest = inside * (rest - field.filtered(field.spectrum, change))
+    level = rest.sum((-2, -1), keepdim=True) / inside.sum((-2, -1), keepdim=True)
+    return image + _raised(change + level, scale)
 
 
 def matched_significance(image: Tensor, variance: Tensor, psf: Tensor) -> Tensor:
@@ -197,6 +208,16 @@ def _rise(value: Tensor, limits: tuple[float, float]) -> Tensor:
     """0 below the first limit, 1 above the second, smooth between."""
     share = ((value - limits[0]) / (limits[1] - limits[0])).clamp(0.0, 1.0)
     return share * share * (3.0 - 2.0 * share)
+
+
+def _inside(like: Tensor, fwhm: Tensor) -> Tensor:
+    """0 within one FWHM of the frame, where H does not know what lies beyond, else 1; shape (N, 1, H, W)."""
+    inside = torch.zeros(like.shape[0], 1, *like.shape[-2:], dtype=like.dtype, device=like.device)
+    most = (min(like.shape[-2:]) - 1) // 3
+    for item, width in enumerate(fwhm.tolist()):
+        frame = max(1, min(most, round(width)))
+        inside[item, :, frame:-frame, frame:-frame] = 1.0
+    return inside
 
 
 def _widened(where: Tensor, fwhm: Tensor) -> Tensor:

@@ -17,6 +17,8 @@ LIGHT_SHARE = 0.25
 """Share of the light around that counts as scale where it outshines the noise."""
 BRIGHTEST = 300.0
 """Value [σ] above which all light looks alike to the network, but for its shape: few samples are brighter."""
+DEEPEST, STEEPEST = 5.0, 5.0
+"""Of `limits`: σ of the input below its darkest pixel around, and times its brightest."""
 SMALLEST_LOG_SIGMA, LARGEST_LOG_SIGMA = -6.0, 4.0
 """Limits of ln(σ / L), so that no pixel's likelihood runs away."""
 
@@ -106,3 +108,25 @@ def local_scale(image: Tensor, variance: Tensor) -> Tensor:
     padded = functional.pad(image, (1, 1, 1, 1), mode="replicate")
     light = functional.avg_pool2d(padded, 3, stride=1).clamp(min=0.0)
     return torch.sqrt(variance + (LIGHT_SHARE * light) ** 2)
+
+
+def limits(observed: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Least and largest value that an enhanced pixel can have; nothing that fits the input is beyond them.
+
+    Light is not negative, so no pixel lies more than `DEEPEST` σ below 0 and the input around it; and half the
+    width makes a star four times as high, so none lies above `STEEPEST` times the input around it. Beyond what
+    training shows, above all at cores of some thousand σ behind another PSF, the network can leave these limits.
+
+    Parameters
+    ----------
+    observed, variance : Tensor, shape (N, 1, H, W)
+        Inputs, with the sky near 0, and the variance of each pixel.
+
+    Returns
+    -------
+    low, high : Tensor, shape (N, 1, 2H, 2W)
+    """
+    noise = DEEPEST * torch.sqrt(functional.max_pool2d(variance, 3, 1, 1))
+    low = (-functional.max_pool2d(-observed, 3, 1, 1)).clamp(max=0.0) - noise
+    high = STEEPEST * functional.max_pool2d(observed, 3, 1, 1).clamp(min=0.0) + noise
+    return functional.interpolate(low, scale_factor=SCALE), functional.interpolate(high, scale_factor=SCALE)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lensproc.contract.known_psf import psf_or_reason
 from lensproc.contract.network import NetworkStage
@@ -15,7 +16,7 @@ from lensproc.cutout import PSF
 from lensproc.nn.consistency import Consistency, consistent
 from lensproc.nn.forward import stack_kernels
 from lensproc.nn.psf import matching_kernel, psf_image
-from lensproc_superres.lens_sr import SCALE, LensSR
+from lensproc_superres.lens_sr import SCALE, LensSR, limits
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
@@ -54,9 +55,10 @@ class LensSRStage(NetworkStage):
     def outputs(self, result: Any, batch: Batch) -> StageOutput:
         """Make the images agree with their inputs and give everything in the unit of the batch."""
         images, sigma = result
-        images = images.float()
+        observed, variance = in_noise_units(batch)
+        low, high = limits(observed, variance)
+        images = torch.minimum(torch.maximum(images.float(), low), high)
         if self.options["consistency"]:
-            observed, variance = in_noise_units(batch)
             psfs = [_psf(item) for item in batch.items]
             kernels = stack_kernels([matching_kernel(p, self.manifest.output_psf, SCALE) for p in psfs])
             stamps = [torch.from_numpy(psf_image(p, PSF_SIDE).copy()) for p in psfs]
@@ -69,6 +71,7 @@ class LensSRStage(NetworkStage):
                 images.new_tensor([p.fwhm for p in psfs]),
                 SCALE,
                 Consistency(),
+                (low, high),
             )
         noise = noise_of(batch)
         failed = tuple(psf_or_reason(item)[1] for item in batch.items)
@@ -87,10 +90,16 @@ def allowance(observed: Tensor, psfs: Sequence[PSF]) -> Tensor:
     """Error of H at each pixel, shape (N, 1, H, W): what the PSF is not known to, as a share of the light.
 
     The shares are those of the quality checks (docs/quality.md); without them the residual that a wrong PSF leaves
-    at a bright core would be put back as structure.
+    at a bright core would be put back as structure. Half of it reaches 1.5 FWHM from a core, as its wings do.
     """
-    shares = [IMAGE_ERROR if psf.image is not None else WIDTH_ERROR for psf in psfs]
-    return observed.clamp(min=0.0) * observed.new_tensor(shares)[:, None, None, None]
+    light = observed.clamp(min=0.0)
+    errors = torch.empty_like(light)
+    for item, psf in enumerate(psfs):
+        share = IMAGE_ERROR if psf.image is not None else WIDTH_ERROR
+        reach = max(1, round(1.5 * psf.fwhm))
+        around = functional.max_pool2d(light[item], 2 * reach + 1, 1, reach)
+        errors[item] = share * torch.maximum(light[item], 0.5 * around)
+    return errors
 
 
 def noise_of(batch: Batch) -> Tensor:

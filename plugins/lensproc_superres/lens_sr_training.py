@@ -16,6 +16,7 @@ from torch.nn import functional
 from lensproc.contract.training import Fields, TrainingRecipe, TrainingTask
 from lensproc.simulate.samples import sample
 from lensproc_superres.lens_sr import SCALE, LensSR, local_scale
+from lensproc_superres.lens_sr_stars import bright_stars
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest
@@ -42,16 +43,18 @@ def task(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
         Of the stage.
     recipe : TrainingRecipe
         ``[network]``: ``width``, ``blocks``, ``fine``. ``[loss]``: ``points`` (weight of point sources over the
-        rest), ``flux`` (weight of the light in squares), ``square`` (weight of the squared error), ``beta``.
+        rest), ``flux`` (weight of the light in squares), ``square`` (weight of the squared error), ``beta``,
+        ``stars`` (share of samples that get a very bright star).
     """
     spec = {"width": 48, "blocks": 6, "fine": 8} | dict(recipe.network)
-    weights = {"points": 4.0, "flux": 0.05, "square": 0.5, "beta": 0.5} | dict(recipe.loss)
+    weights = {"points": 4.0, "flux": 0.1, "square": 0.5, "beta": 0.5, "stars": 0.0} | dict(recipe.loss)
+    stars = float(weights.pop("stars"))
     return TrainingTask(
         network=LensSR(**spec),
         network_spec=spec,
         sample=functools.partial(sample, fields=FIELDS),
         scales=SCALES,
-        prepare=prepare,
+        prepare=functools.partial(prepare, stars=stars),
         loss=functools.partial(loss, **weights),
         metrics=metrics,
         monitor="score",
@@ -59,8 +62,11 @@ def task(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
     )
 
 
-def prepare(batch: Fields, generator: torch.Generator) -> Fields:
-    """Bring a batch to units of its noise, and vary noise, pedestal and what is known of the variance."""
+def prepare(batch: Fields, generator: torch.Generator, stars: float = 0.0) -> Fields:
+    """Bring a batch to units of its noise, and vary noise, pedestal and what is known of the variance.
+
+    `stars` is the share of samples that get one very bright star (`lens_sr_stars`).
+    """
     image, stated, truth, points = (
         batch[name][:, None].float() for name in ("image", "variance", "sharp2", "points2")
     )
@@ -78,14 +84,23 @@ def prepare(batch: Fields, generator: torch.Generator) -> Fields:
     variance = stated / noise**2
     noisy = (image - sky) / noise + extra * torch.sqrt(variance) * white
     middle = variance.flatten(1).median(dim=1).values[:, None, None, None]
-    variance = torch.where(uniform() < UNKNOWN_VARIANCE, middle.expand_as(variance), variance)
-    return {
+    unknown = uniform() < UNKNOWN_VARIANCE
+    variance = torch.where(unknown, middle.expand_as(variance), variance)
+    made = {
         "image": noisy / grown + pedestal,
-        "variance": variance.clamp(min=1e-4),
+        "variance": variance,
         "truth": (truth - sky) / noise / grown + pedestal,
         "points": points,
         "fwhm": _column(batch["fwhm"]),
     }
+    if stars > 0.0:
+        star, photons, sharp = bright_stars(made["fwhm"], image.shape[-1], SCALE, stars, generator)
+        white = torch.randn(image.shape, generator=generator, device=device)
+        made["image"] = made["image"] + star + torch.sqrt(photons) * white
+        made["truth"] = made["truth"] + sharp
+        made["variance"] = variance + torch.where(unknown, torch.zeros_like(photons), photons)
+    made["variance"] = made["variance"].clamp(min=1e-4)
+    return made
 
 
 def _column(values: Tensor) -> Tensor:

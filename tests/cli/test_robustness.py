@@ -62,7 +62,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "lensproc.cli", "run", *map(str, arguments), "--checks", "none"]
+    chosen = [] if {"--stages", "--recipe"} & set(map(str, arguments)) else ["--stages", "lanczos"]
+    fixed = ["--checks", "none", *chosen]
+    return [sys.executable, "-m", "lensproc.cli", "run", *map(str, arguments), *fixed]
 
 
 def inputs(tmp_path: Path, count: int) -> list[Path]:

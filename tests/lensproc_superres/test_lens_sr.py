@@ -12,8 +12,9 @@ from lensproc.contract.training import TrainingRecipe
 from lensproc.cutout import PSF
 from lensproc.nn.psf import gaussian_psf
 from lensproc.nn.weights import save_weights
-from lensproc_superres.lens_sr import LensSR, bicubic, local_scale
+from lensproc_superres.lens_sr import LensSR, bicubic, limits, local_scale
 from lensproc_superres.lens_sr_stage import allowance, lens_sr
+from lensproc_superres.lens_sr_stars import bright_stars
 from lensproc_superres.lens_sr_training import fine_scale, loss, metrics, prepare, task
 
 SMALL = {"width": 8, "blocks": 1, "fine": 4}
@@ -83,6 +84,28 @@ def test_validation_noise_repeats():
     first = prepare(samples(), torch.Generator().manual_seed(9))
     second = prepare(samples(), torch.Generator().manual_seed(9))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_bright_stars_keep_their_flux_from_input_to_truth():
+    fwhm = torch.tensor([2.0, 3.5, 5.0]).repeat(20)[:, None, None, None]
+    star, variance, sharp = bright_stars(fwhm, 64, 2, 1.0, torch.Generator().manual_seed(3))
+    brightest = star.flatten(1).max(1).values
+    assert 20.0 < float(brightest.min()) < float(brightest.max()) < 5001.0
+    row, column = (star.flatten(1).argmax(1) // 64), (star.flatten(1).argmax(1) % 64)
+    inner = (row > 20) & (row < 43) & (column > 20) & (column < 43)
+    assert int(inner.sum()) >= 5
+    ratio = (sharp.sum((1, 2, 3)) / 4 / star.sum((1, 2, 3)))[inner]
+    # a Moffat profile of exponent 2.2 leaves a tenth of its light beyond the frame
+    assert float(ratio.min()) > 0.99
+    assert float(ratio.median()) == pytest.approx(1.0, abs=0.04)
+    assert torch.equal(variance > 0, star > 0)
+
+
+def test_stars_are_drawn_onto_their_share_of_samples():
+    plain = prepare(samples(64), torch.Generator().manual_seed(1))
+    starred = prepare(samples(64), torch.Generator().manual_seed(1), stars=0.3)
+    bright = starred["truth"].flatten(1).max(1).values > plain["truth"].flatten(1).max(1).values + 20.0
+    assert 0.15 < float(bright.float().mean()) < 0.45
 
 
 class Known(torch.nn.Module):
@@ -160,7 +183,7 @@ def test_consistency_undoes_what_an_interpolation_does_not_sharpen(untrained):
     mended = run(untrained, batch).images[0, 0].numpy()
     plain = run(untrained | {"consistency": False}, batch).images[0, 0].numpy()
     assert mended.max() > 1.2 * plain.max()
-    assert mended.sum() / 4 == pytest.approx(float(batch.images.sum()), abs=5.0)
+    assert mended.sum() / 4 == pytest.approx(float(batch.images.sum()), abs=33.0)
 
 
 def test_without_a_psf_it_says_what_to_give(untrained):
@@ -187,10 +210,27 @@ def test_another_unit_gives_the_same_image_in_that_unit(untrained):
     assert torch.allclose(second.uncertainty, first.uncertainty * factor, rtol=1e-4)
 
 
-def test_allowance_is_a_share_of_the_light():
-    observed = torch.tensor([[[[100.0, -5.0]]], [[[100.0, -5.0]]]])
+def test_allowance_is_a_share_of_the_light_and_reaches_over_its_wings():
+    observed = torch.full((2, 1, 21, 21), -5.0)
+    observed[..., 10, 10] = 100.0
     errors = allowance(observed, [PSF(3.0, gaussian_psf(3.0)), PSF(3.0)])
-    assert errors[:, 0, 0].tolist() == [[2.0, 0.0], [10.0, 0.0]]
+    assert errors[:, 0, 10, 10].tolist() == [2.0, 10.0]
+    assert errors[:, 0, 10, 14].tolist() == [1.0, 5.0]
+    assert errors[:, 0, 10, 15].tolist() == [0.0, 0.0]
+
+
+def test_limits_hold_what_the_sky_can_be():
+    """A star four times as high as in the input is within them; a hole of a thousand σ is not."""
+    generator = torch.Generator().manual_seed(1)
+    stamp = torch.from_numpy(gaussian_psf(3.4, 33))[None, None]
+    observed = 2.0e4 * stamp + torch.randn((1, 1, 33, 33), generator=generator)
+    sharp = torch.nn.functional.pad(torch.from_numpy(gaussian_psf(3.4, 33))[None, None], (16, 17, 16, 17))
+    truth = 4.0 * 2.0e4 * sharp
+    variance = torch.ones_like(observed)
+    low, high = limits(observed, variance)
+    assert bool(((truth >= low) & (truth <= high)).all())
+    assert -12.0 < float(low.min()) < float(low.max()) <= -5.0
+    assert float(high.max()) < 5.5 * float(observed.max())
 
 
 def test_local_scale_is_the_noise_in_the_dark_and_a_quarter_of_bright_light():
