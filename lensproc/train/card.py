@@ -212,7 +212,7 @@ def _calibration(calibration: Calibration | None) -> list[str]:
         reach = "on, however bright" if known.high is None else f"to {known.high:.3g} σ"
         lines += [
             "",
-            f"Trained on pixels from {known.low:.3g} σ {reach}, as measured on {known.images} images "
-            f"({known.source}).",
+            f"Trained on pixels from {known.low:.3g} σ {reach}, as measured on {known.images} images: "
+            f"{known.source}.",
         ]
     return lines
