@@ -21,11 +21,12 @@ def run(*arguments: object) -> Result:
 
 
 def test_without_a_psf_the_line_says_what_to_give(tmp_path: Path) -> None:
-    """A field without a star says nothing of its PSF."""
+    """A field without a star, and a header without the seeing, say nothing of the PSF."""
     source = write_cutout(tmp_path / "a.fits")
     with fits.open(source, mode="update") as hdus:
         sky = np.random.default_rng(1).normal(0.0, 1.0, hdus["SCI"].data.shape)
         hdus["SCI"].data = sky.astype(np.float32)
+        del hdus["SCI"].header["SEEING"]
     result = run(source, "-o", tmp_path / "out")
     assert result.exit_code == 1
     assert "lens-sr" in result.output
