@@ -86,9 +86,28 @@ class Domain:
     @cached_property
     def strangeness(self) -> Array:
         """Distance of each image to the `NEIGHBOURS`-th nearest other one, in units of `scatter`, ascending."""
-        known = self.table / self.scatter
+        distances = np.linalg.norm(self.offsets(self.table), axis=2)
         # the nearest of each image is itself
-        return np.sort(np.sort(np.linalg.norm(known[:, None] - known, axis=2), axis=1)[:, NEIGHBOURS])
+        return np.sort(np.sort(distances, axis=1)[:, NEIGHBOURS])
+
+    def offsets(self, rows: Array) -> Array:
+        """Differences of images to each of the domain, in units of `scatter`.
+
+        Parameters
+        ----------
+        rows : ndarray, shape (m, features)
+            Features of the images.
+
+        Returns
+        -------
+        ndarray, shape (m, images, features)
+            Where no brightness is new to the stage, to be brighter is no difference.
+        """
+        offsets = (rows[:, None] - self.table) / self.scatter
+        if self.high is None:
+            peak = list(FEATURES).index("peak")
+            offsets[..., peak] = np.minimum(offsets[..., peak], 0.0)
+        return np.asarray(offsets)
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of JSON types."""
@@ -205,26 +224,16 @@ def chance_in_domain(row: Array, domain: Domain) -> float:
     A training is a mixture of surveys, each with its own PSF, depth and noise. A mean and a covariance of all of
     them would call what lies between two surveys typical; the nearest images do not.
     """
-    distance = np.sort(np.linalg.norm(_offsets(row, domain), axis=1))[NEIGHBOURS - 1]
+    distance = np.sort(np.linalg.norm(domain.offsets(row[None])[0], axis=1))[NEIGHBOURS - 1]
     nearer = int(np.searchsorted(domain.strangeness, distance))
     return (1 + domain.images - nearer) / (domain.images + 1)
 
 
 def strangest_feature(row: Array, domain: Domain) -> str:
     """Name of the feature in which an image differs most from the images of the domain that are nearest to it."""
-    offsets = _offsets(row, domain)
+    offsets = domain.offsets(row[None])[0]
     nearest = np.argsort(np.linalg.norm(offsets, axis=1))[:NEIGHBOURS]
     return list(FEATURES)[int(np.argmax(np.abs(offsets[nearest].mean(0))))]
-
-
-def _offsets(row: Array, domain: Domain) -> Array:
-    """Differences to each image of a domain in units of its scatter, shape (images, features)."""
-    table = domain.table
-    row = row.copy()
-    if domain.high is None:
-        peak = list(FEATURES).index("peak")
-        row[peak] = min(row[peak], table[:, peak].max())
-    return (row - table) / domain.scatter
 
 
 def domain_findings(cutout: Cutout, noise: Noise, domain: Domain | None) -> dict[str, Finding]:
