@@ -253,8 +253,11 @@ def domain_findings(cutout: Cutout, noise: Noise, domain: Domain | None) -> dict
     values, good = significance(cutout)
     unlike, psf = UNMEASURED, cutout.psf.value
     if psf is not None:
-        chance = chance_in_domain(features(values, good, psf.fwhm, noise.lag1), domain)
-        unlike = Finding(chance, None, judge_domain(chance))
+        row = features(values, good, psf.fwhm, noise.lag1)
+        chance = chance_in_domain(row, domain)
+        state = judge_domain(chance)
+        remark = "" if state == "PASS" else f"chance of so unlike training: {strangest_feature(row, domain)}"
+        unlike = Finding(chance, None, state, remark)
     beyond = values < domain.low
     if domain.high is not None:
         beyond |= values > domain.high

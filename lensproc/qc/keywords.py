@@ -48,6 +48,7 @@ def value_of(name: str, finding: Finding, *, word: str | None = None, chance: fl
     unit, meaning = MEANING[name]
     if word is not None:
         return Value(word, unit=unit, description=meaning)
+    meaning = finding.remark or meaning
     if chance is not None:
         meaning += f", p={chance:.1g}"
     value = finding.value if isinstance(finding.value, int | None) else float(finding.value)

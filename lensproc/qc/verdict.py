@@ -28,11 +28,14 @@ class Finding:
         1σ photon error that the input allows.
     state : str
         ``PASS``, ``WARN``, ``FAIL`` or ``NONE``.
+    remark : str
+        Comment of its header card, in place of the keyword's general meaning.
     """
 
     value: float | int | None
     error: float | None = None
     state: State = "NONE"
+    remark: str = ""
 
 
 UNMEASURED = Finding(None)
