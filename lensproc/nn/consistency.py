@@ -84,42 +84,42 @@ def consistent(
     settings : Consistency
         How much is put back.
     limits : (Tensor, Tensor), optional
-        Least and largest value of each output pixel, held before the slow waves are taken over.
+        Least and largest value of each output pixel, held in every step until the slow waves are taken over.
 
     Returns
     -------
     Tensor, shape of `image`
         Differentiable in `image`.
     """
-    residual = observed - forward(image, kernels, scale, "surface brightness")
-    field = _Field(residual, response(kernels, scale, residual))
-    unit = _robust_scatter(matched_significance(residual, variance, psf))
-    kept = torch.zeros_like(residual)
+    image = _held(image, limits)
+    rest = observed - forward(image, kernels, scale, "surface brightness")
+    field = _Field(rest, response(kernels, scale, rest))
+    unit = _robust_scatter(matched_significance(rest, variance, psf))
+    kept = torch.zeros_like(rest)
     if settings.light is not None:
         kept = _rise(matched_significance(observed, variance, psf) / unit, settings.light)
     slow = field.gaussian(settings.smooth * fwhm * SIGMA_PER_FWHM)
     inverse = (1.0 - slow) * field.inverse(settings.damping, psf)
-    inside = _inside(residual, fwhm)
-    change, rest = torch.zeros_like(residual), residual
+    inside = _inside(rest, fwhm)
     for step in range(settings.steps):
-        left = matched_significance(rest, variance, psf).abs() / unit
-        where = _rise(left, settings.residual)
+        where = _rise(matched_significance(rest, variance, psf).abs() / unit, settings.residual)
         if step < LIGHT_STEPS:
             where = torch.maximum(where, kept)
         where = where * inside
         if not bool((where > 0).any()):
             break
-        change = change + _widened(where, fwhm) * field.filtered(inverse, rest)
-        rest = residual - field.filtered(field.spectrum, change)
-    image = image + _raised(change, scale)
-    if limits is not None:
-        image = torch.minimum(torch.maximum(image, limits[0]), limits[1])
-    rest = observed - forward(image, kernels, scale, "surface brightness")
+        change = _widened(where, fwhm) * field.filtered(inverse, rest)
+        image = _held(image + _raised(change, scale), limits)
+        rest = observed - forward(image, kernels, scale, "surface brightness")
     seen = field.filtered(slow, inside).clamp(min=0.1)
     change = field.filtered(slow, rest * inside) / seen
     rest = inside * (rest - field.filtered(field.spectrum, change))
     level = rest.sum((-2, -1), keepdim=True) / inside.sum((-2, -1), keepdim=True)
     return image + _raised(change + level, scale)
+
+
+def _held(image: Tensor, limits: tuple[Tensor, Tensor] | None) -> Tensor:
+    return image if limits is None else torch.minimum(torch.maximum(image, limits[0]), limits[1])
 
 
 def matched_significance(image: Tensor, variance: Tensor, psf: Tensor) -> Tensor:

@@ -110,7 +110,7 @@ LENS_SR = Manifest(
     weights=(
         DataFile(
             "weights/lens-sr.safetensors",
-            "6cb12b23925a1802fad938e02187cac054058b848dd42bfc2c096fe77808bfaf",
+            "45173591cf9437d9795bc657b11a39a472f00b3e275a8ac91d03dd6adecbf650",
         ),
     ),
 )

@@ -1,16 +1,21 @@
-"""The suite on stages with weights that interpolate: everything but what training brings."""
+"""The suite on lens-sr as it ships, and on stages with weights that interpolate: all but what training brings."""
 
 from __future__ import annotations
 
 import pytest
 
-from lensproc.testing import check_stage
+from lensproc.testing import check_stage, parametrize_with_checks
 from lensproc.testing.suite import run_check, subject_of
 
 LARGE = ("superrescnn", "edsr", "esrn")
 """All three pass the whole suite too; it takes them minutes."""
 CHECKS = ("output_shape", "star_keeps_flux", "star_keeps_centroid")
 """For the large networks, which run through the same `NetworkStage`: what depends on the network."""
+
+
+@parametrize_with_checks(("lens-sr",))
+def test_the_flagship_conforms(check):
+    check()
 
 
 @pytest.mark.parametrize("stage", ["resnet-sisr", "srresnet", "srcnn"])
