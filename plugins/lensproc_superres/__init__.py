@@ -113,6 +113,10 @@ LENS_SR = Manifest(
             "45173591cf9437d9795bc657b11a39a472f00b3e275a8ac91d03dd6adecbf650",
         ),
     ),
+    calibration=DataFile(
+        "weights/lens-sr.calibration.json",
+        "8220483d3c7c2f82b0f137f6e4bfdd982d09100065b4c59a4fd325031417c0b7",
+    ),
 )
 
 
