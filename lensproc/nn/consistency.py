@@ -20,6 +20,8 @@ from lensproc.nn.psf import SIGMA_PER_FWHM
 
 MARGIN = 16
 """Pixels by which images are continued before they are filtered [input px]."""
+FRAME = 2.0
+"""Width of the frame in which nothing is corrected, since H does not know the light beyond [FWHM]."""
 LIGHT_STEPS = 2
 """Steps in which light counts, if it does: the noise of a source grows with each."""
 RESPONSE = 33
@@ -49,7 +51,7 @@ class Consistency:
 
     smooth: float = 4.0
     damping: float = 0.1
-    steps: int = 8
+    steps: int = 4
     residual: tuple[float, float] = (4.0, 5.0)
     light: tuple[float, float] | None = None
 
@@ -211,11 +213,11 @@ def _rise(value: Tensor, limits: tuple[float, float]) -> Tensor:
 
 
 def _inside(like: Tensor, fwhm: Tensor) -> Tensor:
-    """0 within one FWHM of the frame, where H does not know what lies beyond, else 1; shape (N, 1, H, W)."""
+    """0 in the frame, 1 inside; shape (N, 1, H, W)."""
     inside = torch.zeros(like.shape[0], 1, *like.shape[-2:], dtype=like.dtype, device=like.device)
     most = (min(like.shape[-2:]) - 1) // 3
     for item, width in enumerate(fwhm.tolist()):
-        frame = max(1, min(most, round(width)))
+        frame = max(1, min(most, round(FRAME * width)))
         inside[item, :, frame:-frame, frame:-frame] = 1.0
     return inside
 

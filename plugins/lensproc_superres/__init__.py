@@ -115,7 +115,7 @@ LENS_SR = Manifest(
     ),
     calibration=DataFile(
         "weights/lens-sr.calibration.json",
-        "8220483d3c7c2f82b0f137f6e4bfdd982d09100065b4c59a4fd325031417c0b7",
+        "dd50c158944054ca2489be91115613c33e50e27560f44dc7e75624462e2c98c1",
     ),
 )
 
