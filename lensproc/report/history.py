@@ -101,7 +101,9 @@ def _checks(row: Activity) -> str:
     parts = [str(options.get("checks", ""))]
     if options.get("calibrated_in_memory"):
         reason = options.get("calibration", "")
-        parts.append("finder calibrated on blanks at the start of the run" + (f" ({reason})" if reason else ""))
+        parts.append(
+            "finder calibrated on blanks at the start of the run" + (f" ({reason})" if reason else "")
+        )
     parts += [f"{short(row.elapsed)} s" if row.elapsed else "", row.status, row.message]
     return ", ".join(part for part in parts if part)
 

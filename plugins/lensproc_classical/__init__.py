@@ -64,7 +64,9 @@ RICHARDSON_LUCY = Manifest(
     output_psf=0.0,
     halo="global",
     tolerance=Tolerance(flux=0.01, centroid=0.02),
-    calibration=_calibration("richardson-lucy", "5e3b40d4c77b1f75b4b264ddf2da8b08c17b5f70c636e3e24e1a6baf527978c2"),
+    calibration=_calibration(
+        "richardson-lucy", "5e3b40d4c77b1f75b4b264ddf2da8b08c17b5f70c636e3e24e1a6baf527978c2"
+    ),
 )
 
 STARLET = Manifest(
