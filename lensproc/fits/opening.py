@@ -261,11 +261,9 @@ def open_bytes(raw: bytes, name: str) -> Opened:
             hdus = fits.open(
                 io.BytesIO(content), memmap=False, do_not_scale_image_data=True, lazy_load_hdus=False
             )
-            # astropy's stand-in for what it cannot make sense of; the class is not public
-            if any(type(hdu).__name__ == "_CorruptedHDU" for hdu in hdus):
-                raise ValueError("an HDU is too damaged to be read")
             headers = Headers.of(hdus)
-    except (OSError, ValueError, KeyError, TypeError, fits.VerifyError) as error:
+    # AttributeError: astropy's stand-ins for HDUs that it gives up on have no shape
+    except (AttributeError, OSError, ValueError, KeyError, TypeError, fits.VerifyError) as error:
         raise InputError(
             f"is not a valid FITS file: {' '.join(str(error).split())}", file=name, remedy=_DAMAGED
         ) from None
