@@ -8,6 +8,15 @@ import torch
 from lensproc.train import run
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread_from_the_start():
+    """Also for fixtures of a whole module, which are made before those of its tests."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
