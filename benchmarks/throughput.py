@@ -115,7 +115,8 @@ def main() -> None:
         files = [str(p) for p in write_cutouts(scratch / "in", options.files)]
         off, quick = ("--checks", "none"), ("--checks", "quick")
         # the cutouts name no PSF; lens-sr needs one
-        network = ("--stages", options.stage, "--psf", "3px")
+        psf = ("--psf", "3px") if options.stage == "lens-sr" else ()
+        network = ("--stages", options.stage, *psf)
         runs = {
             "naive bicubic": (naive("bicubic", scratch / "o1"), 100),
             "lensproc bicubic": (lensproc(scratch / "o2", "--stages", "bicubic", *off), 100),
