@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from lensproc.config import StageSpec
 from lensproc.cutout import Cutout
+from lensproc.engine.enhancer import results_of
 from lensproc.engine.pipeline import Pipeline, PipelineConfig
 from lensproc.enhanced import Enhanced
 from lensproc.evaluate.intervals import Measured, mean, median
@@ -51,17 +52,7 @@ def enhancer(text: str) -> Enhance:
     if name == "raw":
         return lambda cutouts: [Enhanced(original=cutout, image=cutout, scale=1.0) for cutout in cutouts]
     spec = StageSpec(name, dict(pair.split("=", 1) for pair in pairs))
-    pipeline = Pipeline(PipelineConfig((spec,), checks="none", device="cpu", threads=1))
-
-    def enhance(cutouts: Sequence[Cutout]) -> list[Enhanced]:
-        results = []
-        for work in pipeline.apply([[cutout] for cutout in cutouts]):
-            if work.error is not None:
-                raise work.error
-            results.append(work.finish(""))
-        return results
-
-    return enhance
+    return results_of(Pipeline(PipelineConfig((spec,), checks="none", device="cpu", threads=1)))
 
 
 def survey_scenes(recipe: str, number: int) -> Iterator[tuple[Scene, Cutout, Array, Array]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -191,3 +192,13 @@ def groups(trials: Sequence[Any], *names: str) -> dict[tuple[Any, ...], list[Any
     for trial in trials:
         found.setdefault(tuple(getattr(trial, name) for name in names), []).append(trial)
     return found
+
+
+def records_of(table: Table) -> list[dict[str, Any]]:
+    """Rows of a table as JSON values; None for a number that is not finite."""
+    return [{name: _plain(row[name]) for name in table.colnames} for row in table]
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lensproc.evaluate.experiment import Column, make_table
+from lensproc.evaluate.experiment import Column, make_table, records_of
 from lensproc.evaluate.folder import prepare_folder
 from lensproc.evaluate.goals import Outcome
 from lensproc.evaluate.run import Validation
@@ -70,18 +69,9 @@ def to_json(validation: Validation, about: Mapping[str, Any]) -> str:
         "systems": list(validation.systems),
         "seed": validation.seed,
         "sizes": asdict(validation.sizes),
-        "tables": {name: _records(table) for name, table in all_tables(validation).items()},
+        "tables": {name: records_of(table) for name, table in all_tables(validation).items()},
     }
     return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _records(table: Table) -> list[dict[str, Any]]:
-    return [{name: _plain(row[name]) for name in table.colnames} for row in table]
-
-
-def _plain(value: Any) -> Any:
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write(validation: Validation, about: Mapping[str, Any], folder: Path) -> list[Path]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lensproc.evaluate.experiment import Column, columns_of, make_table, spread_out
+from lensproc.evaluate.experiment import Column, columns_of, make_table, records_of, spread_out
 from lensproc.evaluate.folder import prepare_folder
 from lensproc.evaluate.scoring.example import REFERENCES
 from lensproc.evaluate.scoring.markdown import report_of
@@ -145,19 +144,10 @@ def to_json(evaluation: Evaluation, about: Mapping[str, Any]) -> str:
         "places": PLACES,
         "methods": methods,
         "best_iterations": {name: evaluation.best_iterations(name) for name in evaluation.references},
-        "scores": _records(scores_table(evaluation.summaries)),
-        "points": _records(points_table(evaluation.points)),
+        "scores": records_of(scores_table(evaluation.summaries)),
+        "points": records_of(points_table(evaluation.points)),
     }
     return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _records(table: Table) -> list[dict[str, Any]]:
-    return [{name: _plain(row[name]) for name in table.colnames} for row in table]
-
-
-def _plain(value: Any) -> Any:
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write(evaluation: Evaluation, about: Mapping[str, Any], folder: Path) -> list[Path]:
