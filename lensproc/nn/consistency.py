@@ -3,8 +3,8 @@
 The residual r = x - H y of a faithful image is noise. Two parts of it are not left to a network's judgement.
 Slow waves, several PSFs long, are measured by the input far better than any prior knows them: they are taken
 over, so the flux inside the frame is the input's. And where the residual is *significant*, it is deconvolved
-(Wiener) and added: a source that was lost comes back, and one that was invented goes. Elsewhere nothing is added, so
-noise is not copied.
+(Wiener) and added: a source that was lost comes back, and one that was invented goes. Elsewhere nothing is added,
+so noise is not copied.
 """
 
 from __future__ import annotations
