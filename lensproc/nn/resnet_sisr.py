@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from lensproc.nn import starting
 from lensproc.nn.blocks import Residual, conv, pixel_shuffle, require_blocks
+from lensproc.nn.long_skip import LongSkip
 
 WIDTH = 64
 
 
-class ResnetSISR(nn.Module):
+class ResnetSISR(LongSkip):
     """Network of N residual blocks under one long skip.
 
     conv9 1→64, ReLU; N × [conv3, BN, ReLU, conv3, BN, ReLU, + input of the block]; conv9, BN, + first features;
@@ -58,18 +58,3 @@ class ResnetSISR(nn.Module):
         # Two convolutions of 9×9, two of 3×3 in each block, and those at the end; the one on fine pixels reaches
         # into the neighbouring input pixel.
         self.reach = 4 + 2 * blocks + 4 + (2 if upsample else 1)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map images (N, inputs, H, W) to (N, 1, 2H, 2W), or to (N, 1, H, W) without upsampling."""
-        features = self.first(images)
-        features = features + self.middle(self.blocks(features))
-        result: torch.Tensor = self.last(self.up(features))
-        return result
-
-    def start_as_interpolation(self, others: float = starting.OTHERS) -> None:
-        """Let training start from an interpolation (without upsampling: from the image itself)."""
-        starting.carry(self.first)
-        starting.leave_out(self.middle)
-        if not isinstance(self.up, nn.Identity):
-            starting.interpolate(self.up)
-        starting.read_out(self.last, others)

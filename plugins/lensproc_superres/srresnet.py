@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 
 from lensproc.contract.network import NetworkStage
-from lensproc.nn import starting
 from lensproc.nn.blocks import Residual, conv, pixel_shuffle, require_blocks, transposed
+from lensproc.nn.long_skip import LongSkip
 from lensproc.nn.spec import from_spec
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 HEADS = ("pixel-shuffle", "transposed")
 
 
-class Network(nn.Module):
+class Network(LongSkip):
     """SRResNet (Ledig et al. 2017, CVPR, 105) with 1 to 3 blocks.
 
     conv9 1→64, PReLU; N × [conv3, PReLU, conv3, + input of the block]; conv3, + first features; conv3 64→256,
@@ -73,20 +72,6 @@ class Network(nn.Module):
         # The convolution before the shuffle reaches one pixel, the one on fine pixels into the next; a transposed
         # convolution looks to the nearer side only, so that both together reach one.
         self.reach = 4 + 2 * blocks + 1 + (2 if head == "pixel-shuffle" else 1)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map images (N, 1, H, W) to (N, 1, 2H, 2W)."""
-        features = self.first(images)
-        features = features + self.middle(self.blocks(features))
-        result: torch.Tensor = self.last(self.up(features))
-        return result
-
-    def start_as_interpolation(self, others: float = starting.OTHERS) -> None:
-        """Let training start from an interpolation."""
-        starting.carry(self.first)
-        starting.leave_out(self.middle)
-        starting.interpolate(self.up)
-        starting.read_out(self.last, others)
 
 
 def stage(manifest: Manifest, options: Mapping[str, OptionValue]) -> NetworkStage:
