@@ -41,10 +41,11 @@ def list_plugins(ctx: click.Context, as_json: bool) -> None:
             click.echo(f"        {record.reason}")
         if record.traceback and (ctx.obj or {}).get("debug"):
             click.echo(record.traceback.rstrip())
-        width = max((len(stage) for stage in record.stages), default=0)
-        for stage in record.stages:
-            manifest = registry.manifests[stage]
-            click.echo(f"        {stage:{width}s}  {manifest.kind:8s}  {manifest.summary}")
+        manifests = [registry.manifests[stage] for stage in record.stages]
+        names = [f"{m.id}:NAME" if m.family else m.id for m in manifests]
+        width = max(map(len, names), default=0)
+        for name, manifest in zip(names, manifests, strict=True):
+            click.echo(f"        {name:{width}s}  {manifest.kind:8s}  {manifest.summary}")
     if not registry.records:
         click.echo("no plugin is installed")
 
@@ -78,7 +79,7 @@ def check_plugin(ctx: click.Context, name: str) -> None:
     failures = 0
     for stage in stages:
         subject = subject_of(stage, products=products_for(registry, stage), registry=registry)
-        click.echo(f"{stage}  [{registry.packages[stage]}]")
+        click.echo(f"{stage}  [{registry.package(stage)}]")
         for check in CHECKS:
             result = run_check(subject, check)
             failures += not result.ok
@@ -101,7 +102,7 @@ def _stages_of(registry: Registry, name: str) -> tuple[str, ...]:
             )
         if not record.stages:
             raise PluginError(f"plugin {name} registers no stage", plugin=record.package)
-        return record.stages
+        return tuple(stage for stage in record.stages if not registry.manifests[stage].family)
     registry.manifest(name)
     return (name,)
 

@@ -112,7 +112,7 @@ def command(
         output=folder,
         data=data or folder / "data",
         beside=path.parent,
-        package=registry.packages.get(stage, ""),
+        package=registry.package(stage),
         device=device,
         devices=devices,
         jobs=jobs or usable_cores(),

@@ -72,7 +72,7 @@ def command(
     about: dict[str, Any] = {
         "stage": stage,
         "options": dict(systems[0].options),
-        "dist": load_registry().packages[stage],
+        "dist": load_registry().package(stage),
         "lensproc": __version__,
         "quick": quick,
     }

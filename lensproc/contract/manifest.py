@@ -182,6 +182,9 @@ class Manifest:
         Files it loads.
     calibration : DataFile or None
         Made by ``lensproc calibrate``.
+    family : str
+        Where the manifest stands for many stages of one make, ``timm:resnet34`` and ``timm:mobilenetv3_large_100``
+        of ``timm``: the option (a ``str``) that takes what follows the colon. Empty for a stage that is one.
     """
 
     id: str
@@ -209,6 +212,7 @@ class Manifest:
     tolerance: Tolerance = field(default_factory=Tolerance)
     weights: tuple[DataFile, ...] = ()
     calibration: DataFile | None = None
+    family: str = ""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9][a-z0-9.:_-]*", self.id):
@@ -225,6 +229,24 @@ class Manifest:
             )
         if isinstance(self.scale, tuple) and "scale" not in {o.name for o in self.options}:
             raise PluginError(f"stage {self.id}: several scales need an option named 'scale'")
+        if self.family and self.family not in {o.name for o in self.options if o.type == "str"}:
+            raise PluginError(f"stage {self.id}: a family needs a str option named {self.family!r}")
+
+    def member(self, name: str) -> Manifest:
+        """Manifest of one stage of a family.
+
+        Parameters
+        ----------
+        name : str
+            What follows the colon of its id; the default of the option that `family` names.
+        """
+        options = tuple(
+            dataclasses.replace(option, default=name, choices=(name,))
+            if option.name == self.family
+            else option
+            for option in self.options
+        )
+        return dataclasses.replace(self, id=f"{self.id}:{name}", options=options, family="")
 
     @property
     def defaults(self) -> dict[str, OptionValue]:

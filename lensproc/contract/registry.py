@@ -78,20 +78,41 @@ class Registry:
     records: list[PluginRecord] = field(default_factory=list)
 
     def manifest(self, stage_id: str) -> Manifest:
-        """Manifest of a stage.
+        """Manifest of a stage; of ``FAMILY:NAME`` where no stage bears that very id.
 
         Raises
         ------
         PluginError
-            For an unknown id: the known ones are listed, and the plugins that are broken or blocked, since it may
-            be theirs.
+            For a family without a name, and for an unknown id: the known ones are listed, and the plugins that are
+            broken or blocked, since it may be theirs.
         """
-        if stage_id in self.manifests:
-            return self.manifests[stage_id]
+        found = self.find(stage_id)
+        if found is not None:
+            return found
+        family = stage_id.partition(":")[0]
+        if family in self.manifests and self.manifests[family].family:
+            raise PluginError(
+                f"{family} is a family of stages, not one",
+                plugin=self.packages[family],
+                remedy=f"name the {self.manifests[family].family} after a colon, as {family}:NAME",
+            )
         out = [f"{r.package} is {r.status}: {r.reason}" for r in self.records if r.status != "OK"]
         known = ", ".join(sorted(self.manifests)) or "none"
         remedy = f"known stages: {known}" + ("".join(f"; {line}" for line in out))
         raise PluginError(f"no stage is called {stage_id!r}", remedy=remedy)
+
+    def find(self, stage_id: str) -> Manifest | None:
+        """Manifest of a stage, or of the member ``FAMILY:NAME`` of a family; None where there is none."""
+        manifest = self.manifests.get(stage_id)
+        if manifest is not None:
+            return None if manifest.family else manifest
+        family, _, name = stage_id.partition(":")
+        manifest = self.manifests.get(family)
+        return manifest.member(name) if manifest is not None and manifest.family and name else None
+
+    def package(self, stage_id: str) -> str:
+        """``distribution==version`` that a stage, or the family it is of, comes from; empty where none does."""
+        return self.packages.get(stage_id) or self.packages.get(stage_id.partition(":")[0], "")
 
     def open_stage(
         self,
@@ -120,7 +141,7 @@ class Registry:
         import torch
 
         manifest = self.manifest(stage_id)
-        package = self.packages.get(stage_id, "")
+        package = self.package(stage_id)
         if dtype not in manifest.dtypes:
             raise PluginError(
                 f"stage {stage_id} runs in {', '.join(manifest.dtypes)}, not {dtype}", plugin=package

@@ -79,7 +79,7 @@ def resolve_chain(registry: Registry, specs: Sequence[StageSpec]) -> tuple[Link,
             )
         provided.update(manifest.provides)
         options = manifest.resolve_options(spec.options)
-        links.append(Link(manifest, options, registry.packages[spec.id]))
+        links.append(Link(manifest, options, registry.package(spec.id)))
     return tuple(links)
 
 

@@ -245,9 +245,9 @@ def _output_psf(options: PairOptions, made: Provenance | None, registry: Registr
         return recorded if isinstance(recorded, str) else float(recorded), "recorded"
     stages = latest_run(made.activities).stages
     declared = {
-        registry.manifests[row.id].output_psf
+        manifest.output_psf
         for row in stages
-        if row.kind == "enhance" and row.status == "OK" and row.id in registry.manifests
+        if row.kind == "enhance" and row.status == "OK" and (manifest := registry.find(row.id)) is not None
     } - {"same"}
     if len(declared) > 1:
         raise UsageError("several recorded stages change the PSF", remedy="say the outcome with --output-psf")

@@ -17,9 +17,9 @@ from lensproc.enhanced import Enhanced
 from lensproc.errors import LensprocError, UsageError
 from lensproc.fits.read import ReadOptions, read
 from lensproc.nn.forward import forward_image
+from lensproc.nn.forward_error import H_ERROR
 from lensproc.nn.psf import OutputPSF, matching_kernel
 from lensproc.qc.pair import side_by_side
-from lensproc.qc.thresholds import H_ERROR
 from lensproc.report.output import Output
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ def declared_psf(output: Output, registry: Registry) -> OutputPSF | None:
     for row in output.stages:
         if row.kind != "enhance" or row.status != "OK":
             continue
-        if registry.packages.get(row.id) != f"{row.dist}=={row.distver}":
+        if registry.package(row.id) != f"{row.dist}=={row.distver}":
             return None
-        manifest = registry.manifests[row.id]
+        manifest = registry.manifest(row.id)
         if manifest.sees == "original":
             changed = "same"
         if manifest.output_psf != "same":

@@ -71,9 +71,9 @@ def subject_of(
         return Subject(stage, resolved, products or {})
     registry = load_registry() if registry is None else registry
     manifest = registry.manifest(stage)
-    plugin = next((r.name for r in registry.records if stage in r.stages), "")
+    plugin = next((r.name for r in registry.records if {stage, stage.partition(":")[0]} & set(r.stages)), "")
     resolved = manifest.resolve_options(given) if given else manifest.defaults
-    return Subject(manifest, resolved, products or {}, registry.packages.get(stage, ""), plugin)
+    return Subject(manifest, resolved, products or {}, registry.package(stage), plugin)
 
 
 def check_stage(

@@ -92,10 +92,12 @@ def test_the_command_changes_the_recipe(shipped, tmp_path, monkeypatch):
 
     class OneStage:
         manifests = {"tiny": MANIFEST}  # noqa: RUF012
-        packages = {}  # noqa: RUF012
 
         def manifest(self, stage):
             return self.manifests[stage]
+
+        def package(self, stage):
+            return ""
 
     seen = []
     monkeypatch.setattr(registry, "load_registry", OneStage)

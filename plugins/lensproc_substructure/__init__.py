@@ -1,0 +1,108 @@
+"""Classifiers that tell which substructure a lens has: none, subhalos, or a vortex of superfluid dark matter.
+
+This file holds manifests only and imports neither numpy nor torch: ``lensproc plugins list`` reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lensproc.contract.hookspecs import hookimpl
+from lensproc.contract.manifest import Manifest, Option
+from lensproc.contract.weights import weights_option
+
+lensproc_api = 1
+
+CLASSIFIER_OPTIONS = (
+    Option(
+        "views", "int", 8, "flips and quarter turns whose probabilities are averaged: 8, or 1 for speed", 1, 8
+    ),
+    Option(
+        "also_enhanced",
+        "bool",
+        False,
+        "classify the image of the stages before it too, and say where the two disagree",
+    ),
+    weights_option(),
+)
+
+SUBSTRUCTURE = Manifest(
+    id="substructure",
+    kind="classify",
+    factory="lensproc_substructure.substructure:stage",
+    training="lensproc_substructure.substructure:training",
+    summary="no substructure, subhalos or a vortex, for cutouts of any size, pixel scale and noise",
+    sees="original",
+    options=CLASSIFIER_OPTIONS,
+    normalisation="none",
+)
+
+RESNET_SIMPLE = Manifest(
+    id="resnet-simple",
+    kind="classify",
+    factory="lensproc_substructure.resnet_simple:stage",
+    training="lensproc_substructure.resnet_simple:training",
+    summary="no substructure, subhalos or a vortex, by a short residual network",
+    citation="He et al. 2016, CVPR, 770",
+    sees="original",
+    options=CLASSIFIER_OPTIONS,
+    normalisation="range",
+)
+
+RESNET_18 = Manifest(
+    id="resnet-18",
+    kind="classify",
+    factory="lensproc_substructure.resnet_18:stage",
+    training="lensproc_substructure.resnet_18:training",
+    summary="no substructure, subhalos or a vortex, by the residual network of 18 layers",
+    citation="He et al. 2016, CVPR, 770",
+    sees="original",
+    options=CLASSIFIER_OPTIONS,
+    normalisation="range",
+)
+
+TIMM = Manifest(
+    id="timm",
+    kind="classify",
+    factory="lensproc_substructure.timm_backbone:stage",
+    training="lensproc_substructure.timm_backbone:training",
+    summary="no substructure, subhalos or a vortex, by any backbone of timm: timm:resnet34, timm:efficientnet_b2",
+    citation="Wightman 2019, PyTorch Image Models",
+    sees="original",
+    family="backbone",
+    options=(
+        *CLASSIFIER_OPTIONS,
+        Option("backbone", "str", "", "name of the backbone in timm; the id says it: timm:NAME"),
+    ),
+    normalisation="range",
+)
+
+TWO_LEVEL = Manifest(
+    id="two-level",
+    kind="classify",
+    factory="lensproc_substructure.two_level:stage",
+    training="lensproc_substructure.two_level:training",
+    summary="the two likeliest classes, then a network that tells those two apart",
+    sees="original",
+    options=CLASSIFIER_OPTIONS,
+    normalisation="range",
+)
+
+ANOMALY = Manifest(
+    id="anomaly",
+    kind="classify",
+    factory="lensproc_substructure.anomaly:stage",
+    training="lensproc_substructure.anomaly:training",
+    summary="whether a lens has substructure or not",
+    citation="Mehta & Rastegari 2022, ICLR",
+    sees="original",
+    options=CLASSIFIER_OPTIONS,
+    normalisation="range",
+)
+
+
+@hookimpl
+def lensproc_register_stages(register: Callable[[Manifest], None]) -> None:
+    """Hand over the manifests of this package."""
+    for manifest in (SUBSTRUCTURE, RESNET_SIMPLE, RESNET_18, TIMM, TWO_LEVEL, ANOMALY):
+        register(manifest)
