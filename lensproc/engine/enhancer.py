@@ -17,11 +17,11 @@ def enhancer_of(pipeline: Pipeline) -> Enhancer:
     """Return a pipeline's pixels alone as a function: no checks, no records.
 
     The function takes cutouts and gives the enhanced ones in the same order, on their own grid; it raises the
-    first error.
+    first error, which names the file.
     """
 
     def enhance(cutouts: Sequence[Cutout]) -> list[Cutout]:
-        return [_image_of(work) for work in pipeline.apply([[cutout] for cutout in cutouts])]
+        return [_checked(work).image for work in pipeline.apply([[cutout] for cutout in cutouts])]
 
     return enhance
 
@@ -29,24 +29,19 @@ def enhancer_of(pipeline: Pipeline) -> Enhancer:
 def results_of(pipeline: Pipeline) -> Callable[[Sequence[Cutout]], list[Enhanced]]:
     """Return a pipeline as a function from cutouts to results without checks, in the same order.
 
-    The function raises the first error.
+    The function raises the first error, which names the file.
     """
 
     def enhance(cutouts: Sequence[Cutout]) -> list[Enhanced]:
-        results = []
-        for work in pipeline.apply([[cutout] for cutout in cutouts]):
-            if work.error is not None:
-                raise work.error
-            results.append(work.finish(""))
-        return results
+        return [_checked(work).finish("") for work in pipeline.apply([[cutout] for cutout in cutouts])]
 
     return enhance
 
 
-def _image_of(work: Working) -> Cutout:
+def _checked(work: Working) -> Working:
     if work.error is not None:
-        raise work.error
-    return work.image
+        raise work.error.about(work.original.source.file)
+    return work
 
 
 def make_enhancer(stages: Sequence[tuple[str, Mapping[str, object]]], device: str = "cpu") -> Enhancer:

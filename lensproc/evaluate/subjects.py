@@ -102,23 +102,15 @@ def open_system(system: System) -> Subject:
         return subject_of(RAW, _unchanged)
     from lensproc.config import StageSpec
     from lensproc.engine.calibrating import calibration_for
+    from lensproc.engine.enhancer import results_of
     from lensproc.engine.pipeline import Pipeline, PipelineConfig
 
     spec = StageSpec(system.stage, dict(system.options))
     # one thread for each process: several share the cores
     pipeline = Pipeline(PipelineConfig((spec,), checks="none", device=system.device, threads=1))
-
-    def enhance(cutouts: Sequence[Cutout]) -> list[Enhanced]:
-        results = []
-        for work in pipeline.apply([[cutout] for cutout in cutouts]):
-            if work.error is not None:
-                raise work.error.about(work.original.source.file)
-            results.append(work.finish(""))
-        return results
-
     calibration, _, _ = calibration_for(pipeline)
     assert calibration is not None
-    return Subject(system.name, enhance, calibration)
+    return Subject(system.name, results_of(pipeline), calibration)
 
 
 def subject_of(name: str, enhance: Callable[[Sequence[Cutout]], list[Enhanced]]) -> Subject:
