@@ -14,6 +14,7 @@ from lensproc.evaluate.look import Look, look_at
 from lensproc.evaluate.scenes import Scene, recipe_of, scene
 from lensproc.evaluate.sizes import Sizes
 from lensproc.evaluate.subjects import Subject
+from lensproc.nn.forward_error import H_ERROR
 from lensproc.qc import thresholds as at
 from lensproc.qc.matching import match_one_to_one
 from lensproc.qc.pairs import delta_chi2
@@ -95,7 +96,7 @@ def _claim(look: Look, made: Scene, *, single: bool) -> tuple[int, int] | None:
 def _supported(look: Look, made: Scene, claim: tuple[int, int]) -> bool:
     places = [(float(look.found.x[k]), float(look.found.y[k])) for k in claim]
     pair = look.pair
-    gain = delta_chi2(pair.x, pair.noise, made.spread, places[0], places[1], at.H_ERROR["image"])
+    gain = delta_chi2(pair.x, pair.noise, made.spread, places[0], places[1], H_ERROR["image"])
     return bool(gain > at.PAIR_DCHI2)
 
 

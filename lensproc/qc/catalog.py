@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from lensproc.nn.forward_error import H_ERROR
 from lensproc.qc import thresholds as at
 from lensproc.qc.calibration import Calibration
 from lensproc.qc.candidates import candidates_in, candidates_out
@@ -141,7 +142,7 @@ def _pair_tests(pair: Pair, x: Array, y: Array, partner: NDArray[np.intp]) -> Ar
         return dchi2
     assert pair.psf is not None
     spread = PointSpread(pair.psf)
-    error = at.H_ERROR["width" if pair.psf.image is None else "image"]
+    error = H_ERROR["width" if pair.psf.image is None else "image"]
     light = pair.x - pair.round_light
     for k in claims:
         other = partner[k]

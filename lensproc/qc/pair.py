@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lensproc.cutout import PSF, Cutout
 from lensproc.enhanced import Enhanced
 from lensproc.nn.forward import forward_image
+from lensproc.nn.forward_error import H_ERROR
 from lensproc.nn.psf import matching_kernel, output_psf_of, psf_image
 from lensproc.qc.daofind import filtered
 from lensproc.qc.light import azimuthal_median, subtract_ring
@@ -19,7 +20,6 @@ from lensproc.qc.noise import Noise, fill_bad, measure_noise
 from lensproc.qc.nucleus import lens_is_seen
 from lensproc.qc.sources import finder_fwhm, finder_kernel, recipe_kernel
 from lensproc.qc.texture import texture
-from lensproc.qc.thresholds import H_ERROR
 
 Array = NDArray[np.float64]
 

@@ -15,6 +15,7 @@ from lensproc.contract.stage import Batch, Item, StageOutput
 from lensproc.cutout import PSF
 from lensproc.nn.consistency import Consistency, consistent
 from lensproc.nn.forward import stack_kernels
+from lensproc.nn.forward_error import H_ERROR
 from lensproc.nn.psf import matching_kernel, psf_image
 from lensproc_superres.lens_sr import SCALE, LensSR, limits
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 PSF_SIDE = 33
 """Side of the PSF that is matched with [input px]."""
-IMAGE_ERROR, WIDTH_ERROR = 0.02, 0.1
-"""Share of the light that H may be wrong by, with an image of the PSF and with its width alone."""
 FWHM_RANGE = (1.0, 8.0)
 """FWHM that the network is told [input px]; training has 1.2 to 5.5."""
 STAND_IN = PSF(3.0)
@@ -89,13 +88,13 @@ def _psf(item: Item) -> PSF:
 def allowance(observed: Tensor, psfs: Sequence[PSF]) -> Tensor:
     """Error of H at each pixel, shape (N, 1, H, W): what the PSF is not known to, as a share of the light.
 
-    The shares are those of the quality checks (docs/quality.md); without them the residual that a wrong PSF leaves
+    The shares are those of the quality checks; without them the residual that a wrong PSF leaves
     at a bright core would be put back as structure. Half of it reaches 1.5 FWHM from a core, as its wings do.
     """
     light = observed.clamp(min=0.0)
     errors = torch.empty_like(light)
     for item, psf in enumerate(psfs):
-        share = IMAGE_ERROR if psf.image is not None else WIDTH_ERROR
+        share = H_ERROR["width" if psf.image is None else "image"]
         reach = max(1, round(1.5 * psf.fwhm))
         around = functional.max_pool2d(light[item], 2 * reach + 1, 1, reach)
         errors[item] = share * torch.maximum(light[item], 0.5 * around)
