@@ -62,24 +62,28 @@ def _describe(registry: Registry, record: PluginRecord) -> dict[str, Any]:
 
 @command.command("check")
 @click.argument("name")
+@click.option("--set", "settings", multiple=True, metavar="STAGE.OPTION=VALUE", help="Set a stage's option.")
 @click.pass_context
-def check_plugin(ctx: click.Context, name: str) -> None:
+def check_plugin(ctx: click.Context, name: str, settings: tuple[str, ...]) -> None:
     """Run the conformance suite on the stage NAME, or on every stage of the plugin NAME.
 
+    A network without weights of its own is checked with those of a training, by --set STAGE.weights=FILE.
     Exits with 1 where a check fails.
     """
+    from lensproc.config import StageSpec, apply_settings
     from lensproc.contract.registry import load_registry
 
     registry = load_registry()
-    stages = _stages_of(registry, name)
+    stages = apply_settings([StageSpec(stage) for stage in _stages_of(registry, name)], settings)
 
     from lensproc.testing.products import products_for
     from lensproc.testing.suite import CHECKS, run_check, subject_of
 
     failures = 0
     for stage in stages:
-        subject = subject_of(stage, products=products_for(registry, stage), registry=registry)
-        click.echo(f"{stage}  [{registry.package(stage)}]")
+        products = products_for(registry, stage.id)
+        subject = subject_of(stage.id, stage.options, products, registry)
+        click.echo(f"{stage.id}  [{registry.package(stage.id)}]")
         for check in CHECKS:
             result = run_check(subject, check)
             failures += not result.ok
