@@ -18,9 +18,16 @@ PAIRS = "lensproc_superres.training:task"
 
 
 def _network(
-    stage_id: str, module: str, halo: int, summary: str, citation: str, output_psf: str | float = "same"
+    stage_id: str,
+    module: str,
+    halo: int,
+    summary: str,
+    citation: str,
+    output_psf: str | float = "same",
+    weights: str = "",
+    calibration: str = "",
 ) -> Manifest:
-    """Manifest of a network that takes images of range [0, 1].
+    """Manifest of a network that takes images of range [0, 1]; the SHA-256 of its files, where they ship.
 
     Pairs whose small image is interpolated from the large one keep their PSF: of H with ``same`` and with every
     ratio of FWHM, ``same`` takes the large image closest to the small one (docs/stages.md).
@@ -39,6 +46,8 @@ def _network(
         halo=halo,
         dtypes=("float32", "bfloat16"),
         tolerance=Tolerance(flux=0.05, centroid=0.1),
+        weights=(DataFile(f"weights/{stage_id}.safetensors", weights),) if weights else (),
+        calibration=DataFile(f"weights/{stage_id}.calibration.json", calibration) if calibration else None,
     )
 
 
@@ -65,6 +74,8 @@ SRRESNET = _network(
     13,
     "residual blocks without batch normalisation, 1 to 3",
     "Ledig et al. 2017, CVPR, 105",
+    weights="cde129272ac006b06fcc68f96caaace37b80fe5242716c152b17a6faba0d20c4",
+    calibration="6e2edeafce9a7ee06d166f7099bf716a43107271b755cdae9b16f602f8780e56",
 )
 
 SRCNN = _network(
