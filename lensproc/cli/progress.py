@@ -88,6 +88,9 @@ class Progress:
         line = f"{summary.done} done, {summary.failed} failed, {summary.skipped} skipped"
         if summary.flagged:
             line += f"; {summary.flagged} cutouts fail a check (QASTAT = FAIL in catalog.ecsv)"
+        if summary.classes:
+            counts = ", ".join(f"{name} {number}" for name, number in summary.classes.items())
+            line += f"; LPCLASS: {counts}"
         if summary.interrupted:
             line = f"Interrupted: {line}; the same command goes on from here"
         if summary.stopped:

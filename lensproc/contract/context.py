@@ -110,6 +110,9 @@ class RunSummary:
         Why the run could not go on (a full disk, say); empty where it did.
     failures : tuple of FileResult
         Files of which something failed.
+    classes : mapping of str to int
+        Cutouts (also in skipped files) by the class that a classifier gave them in LPCLASS, ``undecided`` among
+        them; empty without a classifier.
     """
 
     done: int
@@ -120,3 +123,4 @@ class RunSummary:
     interrupted: bool = False
     stopped: str = ""
     failures: tuple[FileResult, ...] = ()
+    classes: Mapping[str, int] = field(default_factory=dict)

@@ -64,6 +64,9 @@ class Batch:
         The rest, per cutout.
     original : torch.Tensor, shape (N, C, h, w), or None
         The original image, where the manifest sees ``both``.
+    enhanced : Batch or None
+        The same cutouts after the stages before, with a normalisation, noise and PSF of their own, where the
+        manifest sees ``original`` and its option ``also_enhanced`` is true.
     """
 
     images: torch.Tensor
@@ -71,6 +74,7 @@ class Batch:
     mask: torch.Tensor
     items: tuple[Item, ...]
     original: torch.Tensor | None = None
+    enhanced: Batch | None = None
 
     def __len__(self) -> int:
         return len(self.items)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -207,6 +207,13 @@ class TrainingTask:
     scales_with_light : bool
         True where the network is made such that light brighter than any in training is nothing new to it, for it
         works in units of the light around. The checks then call no pixel too bright (QARANG).
+    prepare_validation : callable, optional
+        Instead of `prepare` in validation: the same without what only makes the training images more various.
+    finish : callable, optional
+        (network, batches) to numbers that the record keeps as ``fitted``. Called once when training has ended,
+        with the best weights in place, in evaluation mode and without gradients; `batches`, which may be gone
+        through several times, are those of a validation, prepared. It may set buffers of the network (a
+        temperature): they are saved with the weights.
     """
 
     network: torch.nn.Module
@@ -218,3 +225,5 @@ class TrainingTask:
     metrics: Callable[[torch.nn.Module, Fields], Mapping[str, torch.Tensor]] | None = None
     monitor: str = "loss"
     scales_with_light: bool = False
+    prepare_validation: Callable[[Fields, torch.Generator], Fields] | None = None
+    finish: Callable[[torch.nn.Module, Iterable[Fields]], Mapping[str, float]] | None = None

@@ -74,7 +74,10 @@ def run_stage(runner: Runner, works: Sequence[Working], batch_size: int) -> None
             continue
         images = [seen_image(work, runner.link) for work in subject]
         has_variance = all(image.variance is not None for image in images)
-        buckets[images[0].shape, has_variance].append(subject)
+        key: tuple[Hashable, ...] = (images[0].shape, has_variance)
+        if runner.link.also_enhanced:
+            key += (subject[0].image.shape, all(work.image.variance is not None for work in subject))
+        buckets[key].append(subject)
     for bucket in buckets.values():
         for start in range(0, len(bucket), batch_size):
             _run_or_split(runner, bucket[start : start + batch_size])

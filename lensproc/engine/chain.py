@@ -39,6 +39,11 @@ class Link:
         return self.manifest.scale_for(self.options)
 
     @property
+    def also_enhanced(self) -> bool:
+        """True where a stage that sees the original is to get the image of the stages before it too."""
+        return self.manifest.sees == "original" and self.options.get("also_enhanced") is True
+
+    @property
     def distribution(self) -> tuple[str, str]:
         """Name and version of the distribution."""
         name, _, version = self.package.partition("==")
@@ -64,7 +69,7 @@ def resolve_chain(registry: Registry, specs: Sequence[StageSpec]) -> tuple[Link,
     PluginError
         For an unknown stage.
     UsageError
-        For a wrong option, or a stage that needs a product that no earlier one provides.
+        For a wrong option, or a stage that needs a product or an enhanced image that no earlier one provides.
     """
     links: list[Link] = []
     provided: set[str] = set()
@@ -79,7 +84,13 @@ def resolve_chain(registry: Registry, specs: Sequence[StageSpec]) -> tuple[Link,
             )
         provided.update(manifest.provides)
         options = manifest.resolve_options(spec.options)
-        links.append(Link(manifest, options, registry.package(spec.id)))
+        link = Link(manifest, options, registry.package(spec.id))
+        if link.also_enhanced and not any(earlier.manifest.kind == "enhance" for earlier in links):
+            raise UsageError(
+                f"{spec.id}.also_enhanced=true, but no stage before it gives an enhanced image",
+                remedy=f"put one before it: --stages lens-sr,{spec.id}",
+            )
+        links.append(link)
     return tuple(links)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -125,12 +126,15 @@ class _Tally:
         self.counts = {"OK": 0, "SKIPPED": 0, "FAILED": 0, "PARTIAL": 0}
         self.flagged = 0
         self.failures: list[FileResult] = []
+        self.classes: Counter[str] = Counter()
 
     def add(self, result: FileResult) -> None:
         self.counts[result.status] += 1
         for cutout in result.cutouts:
             status = cutout.row.get("QASTAT")
             self.flagged += status is not None and status.value == "FAIL"
+            if (given := cutout.row.get("LPCLASS")) is not None:
+                self.classes[str(given.value)] += 1
         if result.status in ("FAILED", "PARTIAL"):
             self.failures.append(result)
         if self.observe is not None:
@@ -146,6 +150,7 @@ class _Tally:
             interrupted=interrupted,
             stopped=stopped,
             failures=tuple(self.failures),
+            classes=dict(sorted(self.classes.items())),
         )
 
 

@@ -87,12 +87,12 @@ def run_batch(runner: Runner, subjects: Sequence[Subject]) -> None:
     link = runner.link
     started, clock = timestamp(), time.perf_counter()
     cutouts = [[seen_image(work, link) for work in subject] for subject in subjects]
-    data = [np.stack([cutout.data for cutout in bands]) for bands in cutouts]
-    bad = [np.stack([cutout.bad for cutout in bands]) for bands in cutouts]
-    affines = [
-        affine_for(link.manifest.normalisation, image, flags) for image, flags in zip(data, bad, strict=True)
-    ]
-    batch = _make_batch(runner, subjects, cutouts, bad, affines)
+    batch, affines = _make_batch(runner, subjects, cutouts)
+    if link.also_enhanced:
+        enhanced, _ = _make_batch(
+            runner, subjects, [[work.image for work in subject] for subject in subjects]
+        )
+        batch = replace(batch, enhanced=enhanced)
     with (
         torch.inference_mode(),
         torch.autocast(runner.device.type, dtype=torch.bfloat16, enabled=runner.dtype == "bfloat16"),
@@ -134,12 +134,16 @@ def _make_batch(
     runner: Runner,
     subjects: Sequence[Subject],
     cutouts: Sequence[Sequence[Cutout]],
-    bad: Sequence[NDArray[np.bool_]],
-    affines: Sequence[Affine],
-) -> Batch:
+) -> tuple[Batch, list[Affine]]:
+    """Images of the subjects as the stage wants them, and what undoes the normalisation of each."""
     import torch
 
     link = runner.link
+    data = [np.stack([cutout.data for cutout in bands]) for bands in cutouts]
+    bad = [np.stack([cutout.bad for cutout in bands]) for bands in cutouts]
+    affines = [
+        affine_for(link.manifest.normalisation, image, flags) for image, flags in zip(data, bad, strict=True)
+    ]
     images = [
         (np.stack([fill_missing(c.data) for c in bands]) - np.float32(a.offset)) / np.float32(a.scale)
         for bands, a in zip(cutouts, affines, strict=True)
@@ -173,13 +177,14 @@ def _make_batch(
     def tensor(array: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(runner.device, non_blocking=True)
 
-    return Batch(
+    batch = Batch(
         images=tensor(np.stack(images)),
         variance=None if variance is None else tensor(variance),
         mask=tensor(np.stack(bad)),
         items=items,
         original=None if original is None else tensor(original),
     )
+    return batch, affines
 
 
 def _item(runner: Runner, subject: Subject, bands: Sequence[Cutout], affine: Affine) -> Item:

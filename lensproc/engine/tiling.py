@@ -13,6 +13,7 @@ from lensproc.nn.prepare import pad_to
 if TYPE_CHECKING:
     import torch
 
+    from lensproc.contract.manifest import Manifest
     from lensproc.engine.chain import Link
 
 TILE = 512
@@ -147,17 +148,26 @@ def _join(
 def _apply_padded(stage: Stage, link: Link, batch: Batch) -> StageOutput:
     manifest = link.manifest
     height, width = batch.images.shape[-2:]
-    images = pad_to(batch.images, manifest.minimum_size, manifest.multiple_of)
-    if images is batch.images:
+    padded = _padded(batch, manifest)
+    if padded is batch:
         return stage.apply(batch)
-    variance = batch.variance
-    if variance is not None:
-        variance = pad_to(variance, manifest.minimum_size, manifest.multiple_of)
-    mask = pad_to(batch.mask, manifest.minimum_size, manifest.multiple_of)
-    output = stage.apply(replace(batch, images=images, variance=variance, mask=mask))
+    output = stage.apply(padded)
     rows, columns = slice(0, height * link.scale), slice(0, width * link.scale)
 
     def crop(plane: torch.Tensor | None) -> torch.Tensor | None:
         return None if plane is None else plane[..., rows, columns]
 
     return replace(output, images=crop(output.images), uncertainty=crop(output.uncertainty))
+
+
+def _padded(batch: Batch, manifest: Manifest) -> Batch:
+    """Bring a batch to a size that the stage takes; where it has one it is returned as it is."""
+    enhanced = None if batch.enhanced is None else _padded(batch.enhanced, manifest)
+    images = pad_to(batch.images, manifest.minimum_size, manifest.multiple_of)
+    if images is batch.images:
+        return batch if enhanced is batch.enhanced else replace(batch, enhanced=enhanced)
+    variance = batch.variance
+    if variance is not None:
+        variance = pad_to(variance, manifest.minimum_size, manifest.multiple_of)
+    mask = pad_to(batch.mask, manifest.minimum_size, manifest.multiple_of)
+    return replace(batch, images=images, variance=variance, mask=mask, enhanced=enhanced)

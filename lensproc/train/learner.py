@@ -47,6 +47,12 @@ def mixed_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
+def prepared_for_validation(task: TrainingTask, fields: Fields, generator: torch.Generator) -> Fields:
+    """Fields of a batch of validation, as the task wants them."""
+    prepare = task.prepare_validation or task.prepare
+    return fields if prepare is None else prepare(fields, generator)
+
+
 class Learner(pl.LightningModule):  # type: ignore[misc]
     """Trains the network of a task.
 
@@ -292,7 +298,8 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         seed = mixed_seed(self.settings.seed, VALIDATION_SEED, batch_idx, self.global_rank)
         fields = dict(batch.fields)
         size = len(next(iter(fields.values())))
-        metrics = (self.task.metrics or self.task.loss)(self.judged.eval(), self._prepared(fields, seed))
+        prepared = prepared_for_validation(self.task, fields, torch.Generator(self.device).manual_seed(seed))
+        metrics = (self.task.metrics or self.task.loss)(self.judged.eval(), prepared)
         entries = {name: value.detach().double() * size for name, value in metrics.items()}
         entries["_size"] = torch.tensor(float(size), dtype=torch.float64, device=self.device)
         for name, value in entries.items():

@@ -116,11 +116,17 @@ def training_record(
     progress: Progress,
     weights: Mapping[str, str] | None,
     machine: Mapping[str, Any],
+    fitted: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Record of a training as JSON values.
 
     Everything outside ``machine`` and ``time`` is the same when the same command runs again in the same
     versions on the same kind of machine without a budget.
+
+    Parameters
+    ----------
+    fitted : mapping, optional
+        What the task fitted when training had ended.
     """
     best = progress.best
     parameters = list(task.network.parameters())
@@ -145,6 +151,7 @@ def training_record(
         "steps": progress.step,
         "stopped": progress.stopped,
         "curve": progress.epochs,
+        **({} if fitted is None else {"fitted": dict(fitted)}),
         "weights": None if weights is None else dict(weights),
         "versions": {**versions(), "python": platform.python_version()},
         "machine": dict(machine),

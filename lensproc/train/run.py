@@ -6,6 +6,7 @@ import os
 import platform
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from lensproc.nn.weights import read_weights
 from lensproc.train.batches import Batches
 from lensproc.train.cache import CachedShare, Report, cached_share, simulator_recipe
 from lensproc.train.curve import draw_curve
+from lensproc.train.finishing import finish_network
 from lensproc.train.learner import Learner
 from lensproc.train.lookup import make_task
 from lensproc.train.quiet import quiet_lightning
@@ -142,7 +144,10 @@ def train(run: TrainingRun, watcher: Watcher) -> Trained | None:
         machine = _machine(run, device)
 
         def finish() -> Trained:
-            return _write_all(run.output, origin, task, learner.progress, machine)
+            fitted = finish_network(
+                task, learner.progress, _batches(run, task, val_shares), settings.seed, device
+            )
+            return _write_all(run.output, origin, task, learner.progress, machine, fitted)
 
         if resumed and learner.progress.stopped:
             return finish()
@@ -225,11 +230,7 @@ def _learner(run: TrainingRun, task: TrainingTask, origin: Origin, watcher: Watc
     settings = run.recipe.settings
     task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     rank = int(os.environ.get("LOCAL_RANK", "0")) if run.devices > 1 else 0
-
-    def batches(shares: tuple[CachedShare, ...]) -> Batches:
-        return Batches(
-            shares, task.scales, settings.crop, settings.batch_size, settings.seed, rank, run.devices
-        )
+    batches = partial(_batches, run, task, rank=rank, devices=run.devices)
 
     def on_epoch(learner: Learner) -> None:
         write_metrics(run.output, learner.progress)
@@ -239,6 +240,13 @@ def _learner(run: TrainingRun, task: TrainingTask, origin: Origin, watcher: Watc
         task, settings, batches(origin.train), batches(origin.val), Progress(),
         run.output / LAST, run.every, origin.fingerprint(task), dict(run.recipe.network), on_epoch,
     )  # fmt: skip
+
+
+def _batches(
+    run: TrainingRun, task: TrainingTask, shares: tuple[CachedShare, ...], rank: int = 0, devices: int = 1
+) -> Batches:
+    settings = run.recipe.settings
+    return Batches(shares, task.scales, settings.crop, settings.batch_size, settings.seed, rank, devices)
 
 
 def _resume(run: TrainingRun, learner: Learner) -> bool:
@@ -356,10 +364,15 @@ def _processor() -> str:
 
 
 def _write_all(
-    folder: Path, origin: Origin, task: TrainingTask, progress: Progress, machine: dict[str, Any]
+    folder: Path,
+    origin: Origin,
+    task: TrainingTask,
+    progress: Progress,
+    machine: dict[str, Any],
+    fitted: dict[str, float] | None,
 ) -> Trained:
     weights = write_weights(folder, origin, task, progress)
-    record = training_record(origin, task, progress, weights, machine)
+    record = training_record(origin, task, progress, weights, machine, fitted)
     write_record(folder, origin.stage, record)
     write_metrics(folder, progress)
     draw_curve(record, folder / "curve.png")

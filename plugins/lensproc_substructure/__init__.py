@@ -15,7 +15,11 @@ lensproc_api = 1
 
 CLASSIFIER_OPTIONS = (
     Option(
-        "views", "int", 8, "flips and quarter turns whose probabilities are averaged: 8, or 1 for speed", 1, 8
+        "views",
+        "str",
+        "8",
+        "flips and quarter turns whose probabilities are averaged; 1 is faster",
+        choices=("8", "1"),
     ),
     Option(
         "also_enhanced",
