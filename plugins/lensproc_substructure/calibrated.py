@@ -2,10 +2,10 @@
 
 Half of the validation images fit the temperature (Guo et al. 2017, ICML, 1321) and the shape of the cloud of
 features (Lee et al. 2018, NeurIPS, 7167). The other half, which neither has seen, gives the threshold of the 90 %
-sets (split conformal prediction: Angelopoulos & Bates 2021, arXiv:2107.07511; the score is the one of Sadinle, Lei &
-Wasserman 2019, JASA 114, 223) and the distances that new images are ranked among (conformal anomaly detection:
-Laxhammar & Falkman 2015, Ann. Math. Artif. Intell. 74, 67). So both hold for new images drawn as those were, but for
-one thing: all of validation has chosen the epoch.
+sets (split conformal prediction: Angelopoulos & Bates 2021, arXiv:2107.07511; the score is that of Sadinle et al.
+2019, JASA 114, 223) and the distances that new images are ranked among (conformal anomaly detection: Laxhammar &
+Falkman 2015, Ann. Math. Artif. Intell. 74, 67). So both hold for new images drawn as those were; but all of
+validation has chosen the epoch.
 """
 
 from __future__ import annotations
@@ -46,6 +46,11 @@ class Fits(nn.Module):
             if found is not None and found.shape != buffer.shape:
                 self.register_buffer(name, buffer.new_zeros(found.shape))
         super()._load_from_state_dict(state, prefix, *rest)
+
+
+def images_and_context(fields: Mapping[str, torch.Tensor]) -> Sequence[torch.Tensor | None]:
+    """Take ``images`` (N, c, H, W) of a batch of training, and ``context`` (N, c) where there is one."""
+    return fields["images"], fields.get("context")
 
 
 class Scale(Fits):
@@ -137,60 +142,66 @@ class Calibrated(Fits):
         apart = (features[..., None, :] - means) @ matrix.T
         return apart.square().sum(-1).amin(-1).sqrt().mean(-1)
 
+    @torch.no_grad()
+    def fit(
+        self,
+        batches: Iterable[Mapping[str, torch.Tensor]],
+        inputs: Inputs = images_and_context,
+    ) -> dict[str, float]:
+        """Fit the buffers to validation images; for `TrainingTask.finish`.
 
-def image_and_context(fields: Mapping[str, torch.Tensor]) -> Sequence[torch.Tensor | None]:
-    """Take ``image`` (N, c, H, W) of a batch of training, and ``context`` (N, c) where there is one."""
-    return (fields["image"], fields["context"]) if "context" in fields else (fields["image"],)
+        Parameters
+        ----------
+        batches : iterable of mapping
+            Prepared fields with ``label`` (N,). The network has to be in evaluation mode.
+        inputs : callable
+            Fields to the inputs of the network.
 
+        Returns
+        -------
+        dict
+            How many images fitted and how many set the thresholds; and for one view and for all: temperature and
+            threshold, and on the images that fitted nothing the negative log-likelihood [nat] at temperature 1 and
+            at that one, and the accuracy.
+        """
+        outputs = [(*outputs_of_views(self, inputs(fields)), fields["label"]) for fields in batches]
+        logits, features, labels = (torch.cat([output[i] for output in outputs]) for i in range(3))
+        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(SEED)).to(labels.device)
+        fitting, held = order[: len(order) // 2], order[len(order) // 2 :]
+        self._fit_cloud(features[fitting], labels[fitting])
+        found = {"images_fitting": float(len(fitting)), "images_held": float(len(held))}
+        truth = labels[held].cpu().numpy()
+        for name, scale, views in (("one_view", self.one_view, 1), ("all_views", self.all_views, VIEWS)):
+            temperature = fit_temperature(_doubles(logits[fitting, :views]), labels[fitting].cpu().numpy())
+            rest = _doubles(logits[held, :views])
+            probabilities = probabilities_of(rest, temperature).mean(axis=1)
+            scores = 1.0 - probabilities[np.arange(len(truth)), truth]
+            scale.temperature.fill_(temperature)
+            scale.threshold.fill_(conformal_threshold(scores, COVERAGE))
+            scale.reference = self.distances(features[held, :views]).float().sort().values
+            found |= {
+                f"{name}_temperature": temperature,
+                f"{name}_threshold": float(scale.threshold),
+                f"{name}_nll_before": negative_log_likelihood(rest, truth, 1.0),
+                f"{name}_nll_after": negative_log_likelihood(rest, truth, temperature),
+                f"{name}_accuracy": float((probabilities.argmax(axis=1) == truth).mean()),
+            }
+        return found
 
-@torch.no_grad()
-def fit(
-    network: nn.Module,
-    batches: Iterable[Mapping[str, torch.Tensor]],
-    inputs: Inputs = image_and_context,
-) -> dict[str, float]:
-    """Fit a network's buffers to validation images; for `TrainingTask.finish`.
+    def _fit_cloud(self, features: torch.Tensor, labels: torch.Tensor) -> None:
+        """Fit class means and the inverse root of the covariance about them (Ledoit & Wolf 2004, JMVA 88, 365)."""
+        from sklearn.covariance import ledoit_wolf
 
-    Parameters
-    ----------
-    network : Calibrated
-        In evaluation mode.
-    batches : iterable of mapping
-        Prepared fields with ``label`` (N,).
-    inputs : callable
-        Fields to the inputs of the network.
-
-    Returns
-    -------
-    dict
-        For one view and for eight: temperature, threshold; negative log-likelihood before and after; accuracy;
-        how many images fitted and how many set the thresholds.
-    """
-    assert isinstance(network, Calibrated)
-    outputs = [(*outputs_of_views(network, inputs(fields)), fields["label"]) for fields in batches]
-    logits, features, labels = (torch.cat([output[i] for output in outputs]) for i in range(3))
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(SEED)).to(labels.device)
-    fitting, held = order[: len(order) // 2], order[len(order) // 2 :]
-    _fit_cloud(network, features[fitting], labels[fitting])
-    found: dict[str, float] = {"images_fitting": float(len(fitting)), "images_held": float(len(held))}
-    for views in (1, VIEWS):
-        scale, name = network.scale_of(views), "one_view" if views == 1 else "all_views"
-        some, known = _doubles(logits[fitting, :views]), labels[fitting].cpu().numpy()
-        temperature = fit_temperature(some, known)
-        rest, truth = _doubles(logits[held, :views]), labels[held].cpu().numpy()
-        probabilities = probabilities_of(rest, temperature).mean(axis=1)
-        scores = 1.0 - probabilities[np.arange(len(truth)), truth]
-        scale.temperature.fill_(temperature)
-        scale.threshold.fill_(conformal_threshold(scores, COVERAGE))
-        scale.reference = network.distances(features[held, :views]).float().sort().values
-        found |= {
-            f"{name}_temperature": temperature,
-            f"{name}_threshold": float(scale.threshold),
-            f"{name}_nll_before": negative_log_likelihood(rest, truth, 1.0),
-            f"{name}_nll_after": negative_log_likelihood(rest, truth, temperature),
-            f"{name}_accuracy": float((probabilities.argmax(axis=1) == truth).mean()),
-        }
-    return found
+        size = features.shape[-1]
+        points, known = _doubles(features), labels.cpu().numpy()
+        classes = np.unique(known)
+        means = np.stack([points[known == label].reshape(-1, size).mean(axis=0) for label in classes])
+        apart = (points - means[np.searchsorted(classes, known)][:, None, :]).reshape(-1, size)
+        covariance, _ = ledoit_wolf(apart, assume_centered=True)
+        level = float(np.trace(covariance)) / size
+        root = np.linalg.cholesky(covariance + (FLOOR * level or 1.0) * np.eye(size))
+        self.class_means = torch.from_numpy(means.ravel()).to(features)
+        self.whitening = torch.from_numpy(np.linalg.inv(root).ravel()).to(features)
 
 
 def _doubles(tensor: torch.Tensor) -> Array:
@@ -215,20 +226,3 @@ def fit_temperature(logits: Array, labels: NDArray[np.integer[Any]]) -> float:
         method="bounded",
     )
     return float(np.exp(best.x))
-
-
-def _fit_cloud(network: Calibrated, features: torch.Tensor, labels: torch.Tensor) -> None:
-    """Fit class means and the inverse root of the covariance about them (Ledoit & Wolf 2004, JMVA 88, 365)."""
-    from sklearn.covariance import ledoit_wolf
-
-    size = features.shape[-1]
-    points, known = _doubles(features), labels.cpu().numpy()
-    classes = np.unique(known)
-    means = np.stack([points[known == label].reshape(-1, size).mean(axis=0) for label in classes])
-    apart = (points - means[np.searchsorted(classes, known)][:, None, :]).reshape(-1, size)
-    covariance, _ = ledoit_wolf(apart, assume_centered=True)
-    level = float(np.trace(covariance)) / size
-    root = np.linalg.cholesky(covariance + (FLOOR * level or 1.0) * np.eye(size))
-    whitening = np.linalg.inv(root)
-    network.class_means = torch.from_numpy(means.ravel()).to(features)
-    network.whitening = torch.from_numpy(whitening.ravel()).to(features)
