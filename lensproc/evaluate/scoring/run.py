@@ -261,7 +261,7 @@ def measure(work: Work) -> Part:
         started = time.perf_counter()
         made[method.name] = enhance([example.cutout for example in examples])
         part.seconds[method.name] = time.perf_counter() - started
-        part.weights |= _weights(method, made[method.name][0])
+        part.weights |= weights_of(method, made[method.name][0])
         for example, ground, result in zip(examples, grounds, made[method.name], strict=True):
             part.scores += score(example, result, method.name, ground, work.scale, work.data_range)
     if work.points:
@@ -275,7 +275,8 @@ def measure(work: Work) -> Part:
     return part
 
 
-def _weights(method: Method, result: Enhanced) -> dict[str, tuple[str, str]]:
+def weights_of(method: Method, result: Enhanced) -> dict[str, tuple[str, str]]:
+    """File of weights that made a result, and its SHA-256, by the name of the method; empty for none."""
     used = [one for one in result.activities if one.id == method.stage and one.weights]
     return {method.name: (used[-1].weights, used[-1].wsha256)} if used else {}
 

@@ -56,7 +56,7 @@ def origin_of(folder: Path) -> dict[str, Any]:
 
 def is_unit_range(folder: Path) -> bool:
     """Whether the images are scaled to [0, 1], by the first of them."""
-    with _open_truth(folder, 0) as truth:
+    with open_truth(folder, 0) as truth:
         return float(truth[0].header.get("FACTOR", 1.0)) != 1.0
 
 
@@ -73,24 +73,32 @@ def example(folder: Path, index: int, scale: int, wanted: tuple[str, ...]) -> Ex
 
     table = catalogue_of(folder)
     flat = load_instrument(str(table.meta["instrument"])).amplitude == "surface brightness"
-    cutout = read(folder / _file(folder, index))[0]
-    with _open_truth(folder, index) as truth:
+    cutout = read(folder / file_of(folder, index))[0]
+    with open_truth(folder, index) as truth:
         if "TRUTH1" not in truth:
-            raise InputError("the truth has no HDU TRUTH1", file=_file(folder, index))
+            raise InputError("the truth has no HDU TRUTH1", file=file_of(folder, index))
         clean = _pixels(truth, "TRUTH1")
         cutout = _with_lens(cutout, truth)
         references = _references(truth, cutout, clean, scale, wanted, flat=flat)
         return Example(index, cutout, clean, references, _points(truth))
 
 
-def _file(folder: Path, index: int) -> str:
+def file_of(folder: Path, index: int) -> str:
+    """Name of the file of an image."""
     return f"{catalogue_of(folder)['name'][index]}.fits"
 
 
-def _open_truth(folder: Path, index: int) -> HDUList:
+def open_truth(folder: Path, index: int) -> HDUList:
+    """Open the truth of an image.
+
+    Raises
+    ------
+    InputError
+        Where it is missing.
+    """
     from astropy.io import fits
 
-    path = folder / "truth" / _file(folder, index)
+    path = folder / "truth" / file_of(folder, index)
     if not path.is_file():
         raise InputError("the truth is missing", file=f"truth/{path.name}")
     return fits.open(path)
