@@ -38,7 +38,7 @@ SUBSTRUCTURE = Manifest(
     summary="no substructure, subhalos or a vortex, for cutouts of any size, pixel scale and noise",
     sees="original",
     options=CLASSIFIER_OPTIONS,
-    normalisation="none",
+    normalisation="noise",
 )
 
 RESNET_SIMPLE = Manifest(
