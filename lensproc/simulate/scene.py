@@ -63,6 +63,11 @@ class Scene:
     parameters: dict[str, Value] = field(default_factory=dict)
     sky: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
+    @property
+    def substructure_mass(self) -> float:
+        """All mass of the substructure [M_sun], wherever it lies; 0 for a smooth lens."""
+        return float(self.subhalos.mass.sum())
+
 
 def extended_light(scene: Scene, frame: Frame) -> Image:
     """Flux per pixel of the source through the lens and of the foreground, without PSF, points and sky."""

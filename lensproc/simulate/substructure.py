@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lensproc.errors import UsageError
 from lensproc.simulate.cosmology import Geometry
+from lensproc.simulate.distributions import draw
 from lensproc.simulate.mass import Kwargs, Subhalos, import_lenstronomy
 
 CLASSES = ("no", "sphere", "vortex", "cdm")
@@ -63,7 +64,7 @@ def draw_sphere(
     """Class ``sphere``: point masses as the public DeepLense code draws them.
 
     By default 25 masses of 10⁶ to 10¹⁰ M_sun with dN/dm ∝ m^-0.9, at r ∈ U(.25, 2)″ and a random angle:
-    3.8·10¹⁰ M_sun in the mean.
+    3.8·10¹⁰ M_sun in the mean. With ``mass``, drawn last, they are scaled so that they sum to it.
     """
     count = int(options.get("number", 25))
     low, high = options.get("masses", (1e6, 1e10))
@@ -71,6 +72,8 @@ def draw_sphere(
     nearest, farthest = options.get("radii", (0.25, 2.0))
     r = rng.uniform(nearest, farthest, size=count)
     angle = rng.uniform(0.0, 2.0 * math.pi, size=count)
+    if "mass" in options:
+        mass = mass * (draw(options["mass"], rng, "substructure.sphere.mass") / mass.sum())
     return point_masses(geometry, r * np.sin(angle), r * np.cos(angle), mass)
 
 
@@ -79,7 +82,7 @@ def draw_vortex(
 ) -> Subhalos:
     """Class ``vortex``: a line of axion dark matter as the public DeepLense code draws it.
 
-    By default 3·10¹⁰ M_sun as 100 equal points on a line through the centre, of half-length
+    By default ``mass`` = 3·10¹⁰ M_sun as 100 equal points on a line through the centre, of half-length
     .03″ (10⁻²² eV/m) with m = 10^U(-24, -22) eV, at a random angle.
     """
     count = int(options.get("number", 100))
@@ -88,7 +91,7 @@ def draw_vortex(
     half = 0.03 * 10.0 ** (-22.0 - exponent)
     angle = rng.uniform(0.0, 2.0 * math.pi)
     along = np.linspace(-half, half, count)
-    mass = np.full(count, float(options.get("mass", 3e10)) / count)
+    mass = np.full(count, draw(options.get("mass", 3e10), rng, "substructure.vortex.mass") / count)
     return point_masses(geometry, along * math.cos(angle), along * math.sin(angle), mass)
 
 
