@@ -139,8 +139,10 @@ class Calibrated(Fits):
         """
         size = features.shape[-1]
         matrix, means = self.whitening.view(size, size), self.class_means.view(-1, size)
-        apart = (features[..., None, :] - means) @ matrix.T
-        return apart.square().sum(-1).amin(-1).sqrt().mean(-1)
+        middle = means.mean(0)  # both are moved there, so that little is lost to rounding
+        points, centres = (features - middle) @ matrix.T, (means - middle) @ matrix.T
+        apart = torch.cdist(points, centres, compute_mode="donot_use_mm_for_euclid_dist")
+        return apart.amin(-1).mean(-1)
 
     @torch.no_grad()
     def fit(
