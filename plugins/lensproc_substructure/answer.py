@@ -131,7 +131,7 @@ def p_values(distances: Array, reference: Array) -> Array:
 def answers_of(
     logits: Array, distances: Array, temperature: float, threshold: float, reference: Array
 ) -> Answers:
-    """Join what a network says of the views of each image.
+    """Join what a network says of the views of each image; NaN for one of which any logit is not finite.
 
     Parameters
     ----------
@@ -142,6 +142,8 @@ def answers_of(
     temperature, threshold, reference : float, float, ndarray of shape (n,)
         What was fitted.
     """
+    finite = np.isfinite(logits).all(axis=(1, 2), keepdims=True)
+    logits = np.where(finite, logits, np.nan)
     each = probabilities_of(logits, temperature)
     mean = each.mean(axis=1)
     mean /= mean.sum(axis=1, keepdims=True)

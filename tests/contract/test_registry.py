@@ -214,3 +214,47 @@ def test_weights_open_only_with_the_hash_that_the_manifest_names(tmp_path, monke
     ):
         with pytest.raises(WeightsError, match=what):
             registry_of(dataclasses.replace(manifest, weights=(wrong,))).open_stage("good")
+
+
+FAMILY = """
+from lensproc.contract.manifest import Option
+
+@hookimpl
+def lensproc_register_stages(register):
+    register(Manifest("zoo", "enhance", "tests.testing.bad_stages:Good", "stages", family="animal",
+                      options=(Option("animal", "str", "", "which"), Option("legs", "int", 4, "how many"))))
+    register(Manifest("zoo:ant", "enhance", "tests.testing.bad_stages:Good", "one of its own"))
+"""
+
+
+def test_a_member_of_a_family_is_found_by_its_name(plugin):
+    registry = load_registry([plugin("zoo", FAMILY)])
+    member = registry.manifest("zoo:gnu")
+    assert (member.id, member.family, member.defaults) == ("zoo:gnu", "", {"animal": "gnu", "legs": 4})
+    assert registry.package("zoo:gnu") == registry.package("zoo") == "plugin_of_the_tests_zoo"
+    assert registry.find("zoo:gnu") == member
+    assert registry.manifests["zoo"].family == "animal", "the family stays as it is"
+    with pytest.raises(UsageError, match="'gnat' is not one of gnu"):
+        member.resolve_options({"animal": "gnat"})
+
+
+def test_a_stage_with_that_very_id_goes_before_the_member(plugin):
+    assert load_registry([plugin("zoo", FAMILY)]).manifest("zoo:ant").summary == "one of its own"
+
+
+def test_a_family_alone_is_no_stage(plugin):
+    registry = load_registry([plugin("zoo", FAMILY)])
+    for stage in ("zoo", "zoo:"):
+        assert registry.find(stage) is None
+        with pytest.raises(
+            PluginError, match=r"zoo is a family of stages, not one .*name the animal .*zoo:NAME"
+        ):
+            registry.manifest(stage)
+    with pytest.raises(PluginError, match="no stage is called 'ark:gnu'"):
+        registry.manifest("ark:gnu")
+    assert registry.package("ark:gnu") == ""
+
+
+def test_a_family_names_the_option_that_takes_the_name():
+    with pytest.raises(PluginError, match="a family needs a str option named 'animal'"):
+        dataclasses.replace(GOOD, family="animal")

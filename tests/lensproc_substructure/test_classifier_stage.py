@@ -145,6 +145,5 @@ def test_weights_to_which_nothing_was_fitted_are_refused(tmp_path):
 
 
 def test_it_conforms(weights):
-    bad = {"all_zero": "nothing over nothing", "constant": "no step anywhere"}
     found = check_stage(tiny.MANIFEST, options={"weights": str(weights)})
-    assert {result.name: result.message for result in found if not result.ok and result.name not in bad} == {}
+    assert {result.name: result.message for result in found if not result.ok} == {}

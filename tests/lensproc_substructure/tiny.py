@@ -23,6 +23,7 @@ MANIFEST = Manifest(
     "for tests",
     sees="original",
     options=CLASSIFIER_OPTIONS,
+    minimum_size=8,
 )
 
 
