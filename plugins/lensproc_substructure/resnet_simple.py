@@ -50,8 +50,8 @@ class Bridged(nn.Module):
 class ResnetSimple(nn.Module):
     """Convolutions without padding down to 14 px, then three fully connected layers.
 
-    conv5 16; three times conv3 32 and max-pooling (150 → 16 px); residuals 32→64 and 64→64; conv3 128 (14 px); fully
-    connected 256, dropout, 32, classes. Batch normalisation and ReLU after each convolution.
+    conv5 16; three times conv3 32 and max-pooling (150 → 16 px); residuals 32→64 and 64→64; conv3 128 (14 px);
+    fully connected 256, dropout, 32, classes. Batch normalisation and ReLU after each convolution.
 
     Parameters
     ----------
@@ -94,7 +94,10 @@ class ResnetSimple(nn.Module):
 
     def features(self, images: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
         """Features (N, 32) of images (N, 1, H, W) of range [0, 1]; `context` is not used."""
-        maps = self.pool(self.trunk(to_side(images, self.side)))
+        return self.joined(self.pool(self.trunk(to_side(images, self.side))))
+
+    def joined(self, maps: torch.Tensor) -> torch.Tensor:
+        """Features (N, 32) of the last maps (N, 128, h, w)."""
         hidden = self.dropout(F.relu(self.first(maps.flatten(1))))
         return F.relu(self.second(hidden))
 

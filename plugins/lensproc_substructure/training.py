@@ -33,7 +33,7 @@ Loss = Callable[[torch.nn.Module, Fields], Mapping[str, torch.Tensor]]
 
 
 def unit_range(images: torch.Tensor) -> torch.Tensor:
-    """Scale each image (N, 1, H, W) from its smallest to its largest value to [0, 1], as the core does (``range``).
+    """Scale each image (N, 1, H, W) from its smallest and largest value to 0 and 1, as the core does (``range``).
 
     A constant image becomes 0.
     """
