@@ -26,6 +26,7 @@ from lensproc.simulate.seeds import split_hash, stream_number
 from lensproc.simulate.workers import run_tasks
 from lensproc.train.fields import FieldShape, as_arrays, shapes_of
 from lensproc.train.lookup import sha256_of_json
+from lensproc.train.sources import code_hash
 
 Sample = Callable[[Simulated], Mapping[str, Any]]
 Report = Callable[[int, int], None]
@@ -109,21 +110,25 @@ def simulator_recipe(share: DataShare, beside: Path | None = None) -> Recipe:
 
 
 def describe(sample: Sample) -> dict[str, Any]:
-    """Name, arguments and source of a sampling function, as far as they decide what it gives."""
+    """Name, arguments and code of a sampling function, as far as they decide what it gives.
+
+    The code is its module, the simulator, and what they import of lensproc and of the function's own package: a
+    change in any function that it calls gives samples of their own.
+    """
     function, bound = sample, []
     while isinstance(function, functools.partial):
         bound.append({"args": repr(function.args), "keywords": repr(sorted(function.keywords.items()))})
         function = function.func
     named = function if inspect.isroutine(function) else type(function)
     try:
-        source = inspect.getsource(named)
-    except (OSError, TypeError) as error:
+        code = code_hash({named.__module__, Simulated.__module__})
+    except (OSError, ImportError) as error:
         raise UsageError(f"the source of the sampling function {named} cannot be read: {error}") from None
     return {
         "function": f"{named.__module__}.{named.__qualname__}",
         "object": "" if named is function else repr(function),
         "bound": bound,
-        "source": hashlib.sha256(source.encode()).hexdigest(),
+        "code": code,
     }
 
 
