@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Mapping
 from functools import partial
@@ -97,7 +98,7 @@ def load_timm() -> Any:
         Where it is missing, or cannot be imported beside this torch.
     """
     try:
-        import timm
+        timm = importlib.import_module("timm")
     except ModuleNotFoundError as error:
         raise UsageError(f"backbones of timm need {error.name}", remedy=INSTALL) from None
     except (ImportError, RuntimeError) as error:

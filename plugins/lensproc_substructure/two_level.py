@@ -60,24 +60,28 @@ class TwoLevel(nn.Module):
         self.pairs = nn.ModuleList(ResnetSimple(True, dropout, side, 2) for _ in PAIRS)
         self.shared = shared
         if shared:
-            for network in self.pairs:
+            for network in self.level_two:
                 network.trunk = nn.Identity()
                 network.pool = nn.Identity()
+
+    @property
+    def level_two(self) -> list[ResnetSimple]:
+        """The networks of the pairs, in the order of `PAIRS`."""
+        return [network for network in self.pairs if isinstance(network, ResnetSimple)]
 
     def features(self, images: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
         """Features (N, 4 · 32) of the first network and of those of the pairs; `context` is not used."""
         images = to_side(images, self.side)
         maps = self.first.pool(self.first.trunk(images))
         found = [self.first.joined(maps)]
-        for network in self.pairs:
-            assert isinstance(network, ResnetSimple)
+        for network in self.level_two:
             found.append(network.joined(maps) if self.shared else network.features(images))
         return torch.cat(found, dim=1)
 
     def both_levels(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of the first network (N, 3), and of the pairs (N, 3, 2)."""
-        parts = features.split(FEATURES, dim=1)
-        pairs = [network.last(part) for network, part in zip(self.pairs, parts[1:], strict=True)]
+        parts = torch.split(features, FEATURES, dim=1)
+        pairs = [network.head(part) for network, part in zip(self.level_two, parts[1:], strict=True)]
         return self.first.head(parts[0]), torch.stack(pairs, dim=1)
 
     def head(self, features: torch.Tensor) -> torch.Tensor:
