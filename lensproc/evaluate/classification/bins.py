@@ -90,7 +90,8 @@ def bins_of(truths: Sequence[Truth], answers: Mapping[str, Answers]) -> list[Bin
     Notes
     -----
     Images without substructure have no mass: those of every bin of mass are held against all images that are not
-    of the class. By the other quantities both come from the bin.
+    of the class, and the bins are those of each class, since one may have the same mass throughout. By the other
+    quantities both come from the bin.
     """
     found = []
     boots = Bootstrap(len(truths))
@@ -98,19 +99,19 @@ def bins_of(truths: Sequence[Truth], answers: Mapping[str, Answers]) -> list[Bin
         values = np.array([getattr(one, quantity) for one in truths], np.float64)
         if quantity == "mass":
             values = np.where([one.class_name == NONE for one in truths], math.nan, values)
-        edges = edges_of(values)
         for stage, those in answers.items():
-            found += _of_stage(stage, quantity, values, edges, those, boots)
+            found += _of_stage(stage, quantity, values, those, boots)
     return found
 
 
-def _of_stage(
-    stage: str, quantity: str, values: Array, edges: Array, answers: Answers, boots: Bootstrap
-) -> list[BinScore]:
+def _of_stage(stage: str, quantity: str, values: Array, answers: Answers, boots: Bootstrap) -> list[BinScore]:
     statistics: dict[str, Statistic] = {}
     counts: dict[str, int] = {}
     found: dict[str, BinScore] = {}
-    for of_class, positive, score in _questions(answers, quantity):
+    for of_class, positive, score in _questions(answers):
+        edges = edges_of(values[positive] if quantity == "mass" else values)
+        if edges.size == 0 and quantity == "mass" and np.isfinite(values[positive]).any():
+            edges = np.full(2, np.nanmax(values[positive]))  # one mass for all
         for at in range(edges.size - 1):
             low, high = float(edges[at]), float(edges[at + 1])
             inside = (values >= low) & ((values < high) if at < edges.size - 2 else (values <= high))
@@ -131,14 +132,13 @@ def _of_stage(
     return list(found.values())
 
 
-def _questions(answers: Answers, quantity: str) -> list[tuple[str, Mask, Array]]:
-    """Classes with their positives and scores; any substructure against none comes first."""
+def _questions(answers: Answers) -> list[tuple[str, Mask, Array]]:
+    """Classes with their positives and scores; any substructure against none comes first and stands for ``no``."""
     found: list[tuple[str, NDArray[np.bool_], Array]] = []
     if answers.merged is not None:
         found.append((SUBSTRUCTURE, *answers.merged))
     for i, name in enumerate(answers.classes):
-        known = quantity == "mass" and name == NONE
-        if not known and name != SUBSTRUCTURE and len(answers.classes) > 2:
+        if name != NONE and len(answers.classes) > 2:
             found.append((name, answers.label == i, answers.probabilities[:, i]))
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from lensproc.evaluate.classification.bins import QUANTITIES, UNITS
+from lensproc.evaluate.classification.bins import QUANTITIES, UNITS, BinScore
 from lensproc.evaluate.classification.measures import confusion
 from lensproc.evaluate.classification.run import Evaluation
 from lensproc.evaluate.classification.score import Score
@@ -72,7 +72,7 @@ def _answers(evaluation: Evaluation) -> list[str]:
     shown = {
         "ece_calibrated": "ECE if calibrated",
         "brier": "Brier",
-        "nll": "log-likelihood, negative",
+        "nll": "NLL",
         "coverage": "conformal coverage",
         "set_size": "set size",
         "undecided": "undecided",
@@ -101,22 +101,21 @@ def _differences(evaluation: Evaluation) -> list[str]:
 
 
 def _bins(evaluation: Evaluation, quantity: str) -> list[str]:
-    rows = [
-        [
-            one.stage,
-            one.of_class,
-            f"{one.low:.3g}–{one.high:.3g}",
-            str(one.positives),
-            str(one.negatives),
-            interval(one.auc, 4),
-        ]
-        for one in evaluation.bins
-        if one.quantity == quantity and not math.isnan(one.auc.value)
-    ]
-    if not rows:
+    known = [one for one in evaluation.bins if one.quantity == quantity and not math.isnan(one.auc.value)]
+    found: dict[tuple[str, float, float], dict[str, BinScore]] = {}
+    for one in known:
+        found.setdefault((one.of_class, one.low, one.high), {})[one.stage] = one
+    if not found:
         return []
+    stages = [method.name for method in evaluation.methods]
+    rows = []
+    for (of_class, low, high), those in found.items():
+        first = next(iter(those.values()))
+        ends = f"{low:.3g}" if low == high else f"{low:.3g}–{high:.3g}"
+        areas = [_cell_of(those[stage].auc if stage in those else None, 4) for stage in stages]
+        rows.append([of_class, ends, str(first.positives), str(first.negatives), *areas])
     unit = {"solMass": " [M☉]", "arcsec": " [″]"}.get(UNITS[quantity], "")
-    headings = ("stage", "class", quantity.replace("_", " "), "images", "others", "AUC")
+    headings = ("class", quantity.replace("_", " "), "images", "others", *stages)
     return ["", f"AUC by {QUANTITIES[quantity]}{unit}", "", *table(headings, rows)]
 
 

@@ -27,6 +27,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 DPI = 130
 
+RAREST = 1e-3
+"""Smallest share of false positives in the ROC curves: good classifiers differ where it is small."""
+
 GREY = "#808080"
 
 
@@ -55,11 +58,19 @@ def pictures_of(evaluation: Evaluation) -> dict[str, bytes]:
     return {name: _png(figure) for name, figure in drawn.items()}
 
 
-def _figure(columns: int, rows: int = 1, *, side: float = 3.4, share: bool = True) -> tuple[Any, Any]:
+def _figure(
+    columns: int, rows: int = 1, *, side: float = 3.4, share: bool = True, columns_alike: bool = False
+) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(side * columns, side * rows + 0.4), layout="constrained", facecolor="white")
-    axes = figure.subplots(rows, columns, squeeze=False, sharey="row" if share else False)
+    axes = figure.subplots(
+        rows,
+        columns,
+        squeeze=False,
+        sharey="row" if share else False,
+        sharex="col" if columns_alike else False,
+    )
     for axis in axes.flat:
         axis.grid(alpha=0.25, linewidth=0.6)
         axis.spines[["top", "right"]].set_visible(False)
@@ -110,10 +121,12 @@ def _roc(answers: Mapping[str, Answers]) -> Any:
                 continue
             false, true, _ = roc_curve(*question)
             axis.plot(false, true, label=stage, **_style(number))
-        axis.plot([0, 1], [0, 1], color=GREY, lw=0.8, ls=":")
+        chance = np.geomspace(RAREST, 1.0, 100)
+        axis.plot(chance, chance, color=GREY, lw=0.8, ls=":")
+        axis.set_xscale("log")
+        axis.set_xlim(RAREST, 1.0)
         axis.set_title("any substructure" if name == SUBSTRUCTURE else name, fontsize=9)
         axis.set_xlabel("false positives, of all others")
-        axis.set_aspect("equal")
     axes[0][0].set_ylabel("true positives, of the class")
     _legend(figure, axes, min(4, len(answers)))
     return figure
@@ -150,10 +163,8 @@ def _reliability(answers: Mapping[str, Answers]) -> Any:
         axis.set_title(stage, fontsize=9)
         axis.set_xlim(0.0, 1.0)
         axis.set_ylim(0.0, 1.02)
-    for axis in axes[-1]:
-        axis.set_xlabel("probability of the likeliest class")
-    for row in axes:
-        row[0].set_ylabel("accuracy (bars: share of images)")
+    figure.supxlabel("probability of the likeliest class", fontsize=10)
+    figure.supylabel("accuracy (bars: share of images)", fontsize=10)
     return figure
 
 
@@ -166,7 +177,7 @@ def _risk(answers: Mapping[str, Answers]) -> Any:
         axis.step(coverage, risk, where="post", label=stage, **_style(number))
     axis.set_xlim(0.0, 1.0)
     axis.set_ylim(bottom=0.0)
-    axis.set_xlabel("coverage: share of images answered, the surest first")
+    axis.set_xlabel("coverage: share of images answered")
     axis.set_ylabel("risk: share of errors among them")
     _legend(figure, axes, 2)
     return figure
@@ -189,8 +200,8 @@ def _confusion(answers: Mapping[str, Answers]) -> Any:
         axis.set_yticks(range(len(those.classes)), those.classes, rotation=90, va="center")
         axis.grid(False)
         axis.set_title(stage, fontsize=9)
-        axis.set_xlabel("likeliest class")
-        axis.set_ylabel("true class")
+    figure.supxlabel("likeliest class", fontsize=10)
+    figure.supylabel("true class", fontsize=10)
     return figure
 
 
@@ -198,7 +209,7 @@ def _bins(evaluation: Evaluation) -> Any:
     known = [one for one in evaluation.bins if not math.isnan(one.auc.value)]
     quantities = [name for name in QUANTITIES if any(one.quantity == name for one in known)]
     classes = list(dict.fromkeys(one.of_class for one in known))
-    figure, axes = _figure(len(quantities), len(classes), side=2.8)
+    figure, axes = _figure(len(quantities), len(classes), side=2.8, columns_alike=True)
     for row, of_class in zip(axes, classes, strict=True):
         for axis, quantity in zip(row, quantities, strict=True):
             for number, stage in enumerate(evaluation.answers):
@@ -209,20 +220,22 @@ def _bins(evaluation: Evaluation) -> Any:
                 ]
                 if those:
                     _curve(axis, those, number, stage)
-            if quantity == "mass":
-                axis.set_xscale("log")
-            if axis is axes[-1][quantities.index(quantity)]:
-                unit = {"solMass": " [M☉]", "arcsec": " [″]"}.get(UNITS[quantity], "")
-                axis.set_xlabel(QUANTITIES[quantity] + unit, fontsize=8)
             axis.tick_params(labelsize=8)
+            axis.margins(x=0.12)
         title = "any substructure" if of_class == SUBSTRUCTURE else of_class
         row[0].set_ylabel(f"AUC, {title}", fontsize=8)
+    for axis, quantity in zip(axes[-1], quantities, strict=True):
+        unit = {"solMass": " [10¹⁰ M☉]", "arcsec": " [″]"}.get(UNITS[quantity], "")
+        axis.set_xlabel(QUANTITIES[quantity] + unit, fontsize=8)
     _legend(figure, axes, min(4, len(evaluation.answers)))
     return figure
 
 
 def _curve(axis: Any, those: Sequence[BinScore], number: int, stage: str) -> None:
-    x = np.array([one.middle for one in those])
+    scale = 1e-10 if those[0].quantity == "mass" else 1.0
+    # stages stand a little apart, so that their bars can be told
+    middles = np.array([one.middle for one in those])
+    x = scale * (middles + 0.012 * number * float(np.ptp(middles) or middles[0]))
     value, low, high = (np.array([getattr(one.auc, k) for one in those]) for k in ("value", "low", "high"))
     bars = np.nan_to_num(np.stack([value - low, high - value])).clip(0.0)
     style = _style(number)
