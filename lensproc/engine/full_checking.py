@@ -26,7 +26,7 @@ def check_cutout(
     enhanced : Enhanced
         Result without findings.
     calibration : Calibration or None
-        Of the chain.
+        Of the chain; None where no stage of it gives an image, and so there is nothing to compare.
 
     Returns
     -------
@@ -35,17 +35,16 @@ def check_cutout(
     basis : str
         What the errors of its pixels come from; empty where nothing is said of them.
     reason : str
-        Why the checks are quick although full ones were asked for; empty where all is well.
+        Why the checks are quick although full ones were asked for, or none; empty where all is well.
     """
     from lensproc.engine.enhancer import enhancer_of
     from lensproc.qc.full import full_checks
     from lensproc.qc.quick import quick_checks
 
+    if calibration is None:
+        return enhanced, "", "not checked: no stage of the chain gives an image, its pixels are the input's"
     reason = ""
-    if pipeline.config.checks == "full" and calibration is None:
-        reason = "quick checks only: no stage of the chain gives an image"
-    elif pipeline.config.checks == "full":
-        assert calibration is not None
+    if pipeline.config.checks == "full":
         try:
             full = full_checks(enhanced, calibration, enhancer_of(pipeline))
         except (LensprocError, ArithmeticError, ValueError, IndexError, TypeError) as error:

@@ -116,11 +116,13 @@ def test_the_reason_stands_in_the_header_the_provenance_and_the_ledger(fragile, 
     assert "quick checks only" in line["cutouts"][0]["message"]
 
 
-def test_a_chain_without_an_image_says_that_it_cannot_be_checked_in_full(monkeypatch):
+def test_a_chain_without_an_image_has_nothing_to_check_and_says_so(monkeypatch):
     classify = Function(lambda batch: StageOutput(values=({},) * len(batch)))
     use_stages(monkeypatch, (manifest("kind", kind="classify"), classify))
     (result,) = full("kind", [field(0)])
-    assert checks_row(result).message == "quick checks only: no stage of the chain gives an image"
+    assert checks_row(result).message.startswith("not checked: no stage of the chain gives an image")
+    assert (result.qa, result.sources) == ({}, None)
+    assert classify.batch_sizes == [1], "the stage ran once"
 
 
 def test_an_image_without_noise_has_no_full_checks_and_says_why(monkeypatch):
