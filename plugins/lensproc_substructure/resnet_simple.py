@@ -71,7 +71,7 @@ class ResnetSimple(nn.Module):
     ) -> None:
         super().__init__()
         self.side = side
-        self.trunk = nn.Sequential(
+        self.trunk: nn.Module = nn.Sequential(
             convolution(1, 16, 5),
             convolution(16, 32, 3),
             nn.MaxPool2d(2),
