@@ -2,13 +2,14 @@
 
 ``surveys``: sealed quasar scenes and test scenes of HSC as they are, with their variance planes.
 ``levels``: images of [0, 1] with Gaussian noise of .1 .2 .3 .4 added; the networks of one noise are trained first
-where the folder has none.
+where the folder has none. ``table``: the same in one table, with the figure that the origin reported beside.
 
 Flux is measured by paired injection: a fit of the PSF to E(x + star) - E(x), and the sum within 2 FWHM. PSNR is
 against the noise-free truth; its range is the largest value of the truth in the set (1 for ``levels``).
 
 Usage: python benchmarks/denoising_rows.py surveys [--scenes 40] [STAGE[,option=value]…]
-       python benchmarks/denoising_rows.py levels [--scenes 24] [--budget 10] [-o FOLDER] [STAGE[,option=value]…]
+       python benchmarks/denoising_rows.py levels|table [--scenes 24] [--budget 10] [-o FOLDER]
+              [STAGE[,option=value]…]
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,8 @@ SURVEYS = ("sealed-quasars", "hsc")
 LEVELS = ("sealed-sr-a", "sealed-common-test")
 SIGMAS = ("0.1", "0.2", "0.3", "0.4")
 SNRS = (5.0, 10.0, 20.0, 50.0)
+REPORTED = {"raw": "8 dB at .4", "denoiser": "about 30.5 dB at .4"}
+"""PSNR that the public report of ``denoiser`` gives, on images of its own (``recipes/denoiser-0.4-report.toml``)."""
 BORDER = 10
 """Stars are put no nearer to the edge than this [px]."""
 
@@ -94,10 +98,38 @@ def noise_of(cutout: Cutout, fwhm: float) -> Noise:
     return noise
 
 
-def row(
-    name: str, enhance: Enhance, scenes: Sequence[tuple[Scene, Cutout, Array, Array]], peak: float
-) -> str:
-    """Measure one denoiser on the scenes and sum up in a line."""
+@dataclass(frozen=True)
+class Figures:
+    """What was measured of one denoiser on some scenes.
+
+    Parameters
+    ----------
+    psnr_mean, psnr_of_mean : Measured
+        Mean over images of the PSNR, and the PSNR of the mean MSE [dB].
+    left : float
+        Root of the mean squared error, in σ of the pixel.
+    chi2, excess : float
+        Of what was taken off: its variance over the noise's, and the correlation of neighbours less the noise's.
+    flux : tuple of Measured
+        Flux out over flux in by a fit, at the SNR of `SNRS`, medians.
+    aperture : tuple of float
+        The same within 2 FWHM.
+    covered : float
+        Share of pixels within 1.645 of the stage's own errors; NaN where it gives none.
+    """
+
+    psnr_mean: Measured
+    psnr_of_mean: Measured
+    left: float
+    chi2: float
+    excess: float
+    flux: tuple[Measured, ...]
+    aperture: tuple[float, ...]
+    covered: float
+
+
+def measure(enhance: Enhance, scenes: Sequence[tuple[Scene, Cutout, Array, Array]], peak: float) -> Figures:
+    """Measure one denoiser on scenes; PSNR refers to the range `peak`."""
     errors, relative, chi2, excess, covered = [], [], [], [], []
     fits: list[list[float]] = [[] for _ in SNRS]
     sums: list[list[float]] = [[] for _ in SNRS]
@@ -120,16 +152,38 @@ def row(
             answer = star_response(difference, made.spread, x, y, snr * error, noise)
             fits[i].append(answer.flux_ratio)
             sums[i].append(answer.aperture_ratio)
-    of_each = mean(np.array([10.0 * math.log10(peak**2 / value) for value in errors]))
-    together = 10.0 * math.log10(peak**2 / float(np.mean(errors)))
-    flux = " ".join(in_words(median(np.array(values)), 3) for values in fits)
-    aperture = " ".join(f"{np.nanmedian(values):.3f}" for values in sums)
-    coverage = f"{100 * np.mean(covered):.0f}" if covered else "-"
-    left = math.sqrt(float(np.mean(relative)))
-    return (
-        f"| {name} | {in_words(of_each, 2)} | {together:.2f} | {left:.3f} | {np.mean(chi2):.3f} "
-        f"| {np.mean(excess):+.3f} | {flux} | {aperture} | {coverage} |"
+    squared = mean(np.array(errors))
+    decibels = [10.0 * math.log10(peak**2 / value) for value in (squared.value, squared.high, squared.low)]
+    return Figures(
+        mean(np.array([10.0 * math.log10(peak**2 / value) for value in errors])),
+        Measured(decibels[0], decibels[1], decibels[2], squared.n),
+        math.sqrt(float(np.mean(relative))),
+        float(np.mean(chi2)),
+        float(np.mean(excess)),
+        tuple(median(np.array(values)) for values in fits),
+        tuple(float(np.nanmedian(values)) for values in sums),
+        float(np.mean(covered)) if covered else math.nan,
     )
+
+
+def row(
+    name: str, enhance: Enhance, scenes: Sequence[tuple[Scene, Cutout, Array, Array]], peak: float
+) -> str:
+    """Measure one denoiser on the scenes and sum up in a line."""
+    found = measure(enhance, scenes, peak)
+    flux = " ".join(in_words(value, 3) for value in found.flux)
+    aperture = " ".join(f"{value:.3f}" for value in found.aperture)
+    coverage = "-" if math.isnan(found.covered) else f"{100 * found.covered:.0f}"
+    return (
+        f"| {name} | {in_words(found.psnr_mean, 2)} | {found.psnr_of_mean.value:.2f} | {found.left:.3f} "
+        f"| {found.chi2:.3f} | {found.excess:+.3f} | {flux} | {aperture} | {coverage} |"
+    )
+
+
+def cell(found: Figures) -> str:
+    """PSNR of the mean MSE, below it the flux kept at each SNR, both with 95 % intervals."""
+    flux = ", ".join(in_words(value, 2) for value in found.flux)
+    return f"{in_words(found.psnr_of_mean, 2)}<br>{flux}"
 
 
 def in_words(value: Measured, digits: int) -> str:
@@ -196,12 +250,30 @@ def levels(stages: Sequence[str], number: int, folder: Path, budget: float) -> N
                 print(row(text.partition(",weights")[0], enhance, scenes, 1.0), flush=True)
 
 
+def one_table(stages: Sequence[str], number: int, folder: Path, budget: float) -> None:
+    """Print PSNR and flux kept for every level of noise, a line per set and stage."""
+    own = {sigma: f"denoiser,sigma={sigma},weights={trained(sigma, folder, budget)}" for sigma in SIGMAS}
+    heads = ("set", "stage", *(f"σ = {sigma}" for sigma in SIGMAS), "reported, other data")
+    print(f"{number} images of each set, range 1: PSNR of the mean MSE [dB]; below, flux of an injected star")
+    print(f"at SNR {', '.join(f'{snr:g}' for snr in SNRS)}, out over in\n")
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
+    for recipe in LEVELS:
+        scenes = {sigma: list(noisy_scenes(recipe, number, float(sigma))) for sigma in SIGMAS}
+        for text in ("raw", "denoiser", *stages):
+            cells = [
+                cell(measure(enhancer(own[sigma] if text == "denoiser" else text), scenes[sigma], 1.0))
+                for sigma in SIGMAS
+            ]
+            words = " | ".join((recipe.removeprefix("sealed-"), f"`{text}`", *cells, REPORTED.get(text, "–")))
+            print(f"| {words} |", flush=True)
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(
         description="Measure denoisers on scenes that no network was trained on."
     )
-    parser.add_argument("what", choices=["surveys", "levels"])
+    parser.add_argument("what", choices=["surveys", "levels", "table"])
     parser.add_argument("--scenes", type=int, default=40)
     parser.add_argument("--budget", type=float, default=10.0, help="minutes per network to be trained")
     parser.add_argument("-o", "--output", type=Path, default=Path("denoising-rows"), help="where they are")
@@ -211,6 +283,8 @@ def main() -> None:
     stages = arguments.stages or ["lens-denoise", "wavelet", "nlm"]
     if arguments.what == "surveys":
         surveys(stages, arguments.scenes)
+    elif arguments.what == "table":
+        one_table(stages, arguments.scenes, arguments.output, arguments.budget)
     else:
         levels(stages, arguments.scenes, arguments.output, arguments.budget)
 
