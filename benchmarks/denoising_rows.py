@@ -45,7 +45,7 @@ LEVELS = ("sealed-sr-a", "sealed-common-test")
 SIGMAS = ("0.1", "0.2", "0.3", "0.4")
 SNRS = (5.0, 10.0, 20.0, 50.0)
 REPORTED = {"raw": "8 dB at .4", "denoiser": "about 30.5 dB at .4"}
-"""PSNR that the public report of ``denoiser`` gives, on images of its own (``recipes/denoiser-0.4-report.toml``)."""
+"""PSNR that the public report of ``denoiser`` gives, on other images (``recipes/denoiser-0.4-report.toml``)."""
 BORDER = 10
 """Stars are put no nearer to the edge than this [px]."""
 

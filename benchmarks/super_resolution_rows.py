@@ -32,7 +32,7 @@ from lensproc.evaluate.scoring.points import PointFlux, measure_points
 from lensproc.evaluate.scoring.run import CHUNK, data_range_of
 from lensproc.evaluate.scoring.score import Score, grounds_of, score
 from lensproc.evaluate.scoring.summary import Summary, quoted, summarise
-from lensproc.nn.weights import read_weights
+from lensproc.nn.weights import half_of, read_weights
 
 SCALE = 2
 YARDSTICK = "bicubic"
@@ -116,7 +116,7 @@ def shipped_rows(trained: Sequence[Path]) -> Iterator[Row]:
         if manifest.weights:
             path = file_of(manifest)
             weights = read_weights(path)
-            origin = weights.metadata["training"].get("float32_sha256", weights.sha256)
+            origin = half_of(weights) or weights.sha256
             yield Row(stage, method(stage, stage, {}), weights.sha256, count(path), history(records, origin))
 
 

@@ -79,6 +79,33 @@ def save_weights(
     return hashlib.sha256(content).hexdigest()
 
 
+def write_half(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> str:
+    """Write weights again with kernels as float16, to ship them.
+
+    The metadata are kept, and ``training`` gets the entry ``float32_sha256``: the hash of the file they are from,
+    by which the record of its training is found (`half_of`).
+
+    Returns
+    -------
+    str
+        SHA-256 of the file.
+
+    Raises
+    ------
+    WeightsError
+        Where the source cannot be read, or a kernel has no place in float16.
+    """
+    weights = read_weights(source)
+    training = {**weights.metadata.get("training", {}), "float32_sha256": weights.sha256}
+    return save_weights(target, weights.state, {**weights.metadata, "training": training}, half=True)
+
+
+def half_of(weights: Weights) -> str:
+    """SHA-256 of the file that weights are the halved ones of (`write_half`); empty for others."""
+    training = weights.metadata.get("training")
+    return str(training.get("float32_sha256", "")) if isinstance(training, dict) else ""
+
+
 def _stored(name: str, tensor: torch.Tensor, half: bool, target: Path) -> torch.Tensor:
     # a copy in the plain layout: two names of one tensor are refused, and layouts are not kept
     stored = tensor.detach().to("cpu", torch.float16 if half and _is_kernel(tensor) else tensor.dtype)

@@ -109,6 +109,7 @@ def _head(manifest: Manifest, record: Record) -> list[str]:
         "| | |",
         "|---|---|",
         f"| weights | `{record['weights']['file']}`, SHA-256 `{record['weights']['sha256']}` |",
+        *_halved(manifest, record["weights"]["sha256"]),
         f"| network | {network} |",
         f"| parameters | {record['parameters']:,}, of which {record['trained_parameters']:,} were trained |",
         f"| plugin | {record['package'] or '–'} |",
@@ -116,6 +117,17 @@ def _head(manifest: Manifest, record: Record) -> list[str]:
     if record["start"]:
         lines.append(f"| started from | `{record['start']['file']}`, SHA-256 `{record['start']['sha256']}` |")
     return lines
+
+
+def _halved(manifest: Manifest, sha256: str) -> list[str]:
+    """Row on the file that ships, where it holds the weights of the record as float16."""
+    from lensproc.nn.weights import half_of, read_weights
+
+    return [
+        f"| ships | with kernels as float16: `{shipped.file}`, SHA-256 `{shipped.sha256}` |"
+        for shipped in manifest.weights
+        if shipped.sha256 != sha256 and half_of(read_weights(verified_path(manifest, shipped))) == sha256
+    ]
 
 
 def _data(record: Record) -> list[str]:

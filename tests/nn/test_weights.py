@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from lensproc.errors import WeightsError
 from lensproc.nn.resnet_sisr import ResnetSISR
-from lensproc.nn.weights import read_weights, save_weights
+from lensproc.nn.weights import half_of, read_weights, save_weights, write_half
 
 METADATA = {"stage": "a", "network": {"blocks": 1}, "training": {"sha256": "ff", "minutes": 1.5}}
 
@@ -61,6 +61,19 @@ def test_half_precision_halves_the_file_and_changes_the_output_by_less_than_a_th
     with torch.inference_mode():
         before, after = net(images), again.eval()(images)
     assert 0.0 < float((after - before).abs().max() / before.abs().max()) < 1e-3
+
+
+def test_halved_weights_name_the_file_that_they_are_from(tmp_path: Path) -> None:
+    metadata = {**METADATA, "training": {"recipe": "short"}}
+    full = save_weights(tmp_path / "full", network().state_dict(), metadata)
+    half = write_half(tmp_path / "full", tmp_path / "half")
+    weights = read_weights(tmp_path / "half")
+    assert weights.sha256 == half != full
+    assert weights.metadata == {**metadata, "training": {"recipe": "short", "float32_sha256": full}}
+    assert half_of(weights) == full
+    assert half_of(read_weights(tmp_path / "full")) == ""
+    rewritten = save_weights(tmp_path / "again", weights.state, weights.metadata, half=True)
+    assert rewritten == half
 
 
 def test_what_is_not_finite_or_overflows_float16_is_not_written(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 from lensproc.cli import cli
 from lensproc.contract import registry
+from lensproc.contract.datafiles import verified_path
 from lensproc.errors import UsageError
+from lensproc.nn.weights import half_of, read_weights
 from lensproc.qc.calibration import BlankLevel, Calibration
 from lensproc.qc.conformal import Conformal
 from lensproc.train.card import card_of, check_evaluation
@@ -86,6 +88,16 @@ def test_the_calibration_stands_in_it(record):
     card = card_of(MANIFEST, record, [], calibration, "none")
     assert "| 3 | 0.25 | 0.625 | 4.50 |" in card
     assert "(stage; 40 scenes): arc 1.75." in card
+
+
+def test_halved_weights_that_ship_are_named_beside_those_of_the_record(record):
+    manifest = registry.load_registry().manifest("srresnet")
+    (shipped,) = manifest.weights
+    origin = half_of(read_weights(verified_path(manifest, shipped)))
+    named = {**record, "weights": {"file": "srresnet.safetensors", "sha256": origin}}
+    row = f"| ships | with kernels as float16: `{shipped.file}`, SHA-256 `{shipped.sha256}` |"
+    assert row in card_of(manifest, named, [], None, "none")
+    assert "| ships |" not in card_of(manifest, record, [], None, "none")
 
 
 def test_scores_of_other_weights_are_refused(record):
