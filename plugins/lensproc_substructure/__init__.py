@@ -27,6 +27,13 @@ CLASSIFIER_OPTIONS = (
         False,
         "classify the image of the stages before it too, and say where the two disagree",
     ),
+    Option(
+        "saliency",
+        "str",
+        "none",
+        "plane SALIENCY: what speaks for the likeliest class, pixel by pixel; needs lensproc[explain]",
+        choices=("none", "integrated-gradients", "grad-cam"),
+    ),
     weights_option(),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,19 @@ import torch
 
 from lensproc.contract.network import NetworkStage
 from lensproc.contract.stage import StageOutput
+from lensproc.enhanced import Plane
 from lensproc.errors import PluginError, WeightsError
 from lensproc_substructure.answer import Answers, answers_of
 from lensproc_substructure.calibrated import Calibrated
 from lensproc_substructure.classes import CLASSES
 from lensproc_substructure.findings import table_of, values_of
+from lensproc_substructure.saliency import PLANE, load_captum, saliency_of
 from lensproc_substructure.views import outputs_of_views
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
     from lensproc.contract.stage import Batch
+    from lensproc_substructure.saliency import Frame, Inputs
 
 
 class ClassifierStage(NetworkStage):
@@ -30,7 +34,7 @@ class ClassifierStage(NetworkStage):
     manifest : Manifest
         What the stage says of itself.
     options : mapping
-        ``views``: 8 or 1; the rest as for `NetworkStage`.
+        ``views``: 8 or 1; ``saliency``: a method, or ``none``; the rest as for `NetworkStage`.
     build : callable
         Hyperparameters to a `Calibrated` network.
     classes : tuple of str
@@ -46,6 +50,7 @@ class ClassifierStage(NetworkStage):
     ) -> None:
         super().__init__(manifest, options, build)
         self.views, self.classes = int(options["views"]), classes
+        self.saliency = str(options.get("saliency", "none"))
 
     def load(self, device: torch.device, dtype: torch.dtype) -> None:
         """Read the weights, and what was fitted to validation images with them.
@@ -65,6 +70,8 @@ class ClassifierStage(NetworkStage):
                 file=self.loaded_weights[0].file,
                 remedy=f"lensproc train {self.manifest.id} fits it when it ends",
             )
+        if self.saliency != "none":
+            load_captum()  # what is missing is told before any image is classified
 
     def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
         """Arguments of the network: those of shape (N, c, H, W) are turned with the views, others are not."""
@@ -83,8 +90,24 @@ class ClassifierStage(NetworkStage):
                 {} if failed[i] else {"CLASS": table_of(answers, enhanced, i, self.classes)}
                 for i in range(len(batch))
             ),
+            planes=() if self.saliency == "none" else self.planes(batch, answers),
             failed=failed if any(failed) else (),
         )
+
+    def planes(self, batch: Batch, answers: Answers) -> tuple[dict[str, Plane], ...]:
+        """Saliency of the likeliest class of each image, as it lies."""
+        assert self.network is not None
+        likeliest = torch.from_numpy(answers.probabilities.argmax(axis=1)).to(batch.images.device)
+        with torch.inference_mode(False):
+            plain = dataclasses.replace(batch, images=batch.images.clone())
+            inputs, frame = self.looks(plain)
+            maps = saliency_of(self.saliency, self.network, plain.images, likeliest, inputs, frame)
+        words = f"{self.saliency} of the likeliest class"
+        return tuple({PLANE: Plane(one, 1.0, description=words)} for one in maps.cpu().numpy())
+
+    def looks(self, batch: Batch) -> tuple[Inputs, Frame | None]:
+        """How the network looks at a batch, for `saliency_of`: a subclass that resamples says how."""
+        return lambda images: self.inputs(dataclasses.replace(batch, images=images)), None
 
     def answers(self, batch: Batch) -> Answers:
         """Answers for the images of a batch, whatever `batch.enhanced` holds."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
     from lensproc.contract.stage import Batch
     from lensproc.contract.training import TrainingRecipe, TrainingTask
+    from lensproc_substructure.saliency import Frame, Inputs
 
 
 def look(
@@ -59,12 +60,28 @@ class SubstructureStage(ClassifierStage):
 
     def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
         """Planes and context of a batch."""
-        widths = [0.0 if item.psf is None else float(item.psf.fwhm) for item in batch.items]
-        fwhm = torch.tensor(widths, dtype=batch.images.dtype, device=batch.images.device)
+        return look(batch.images, _widths(batch), self._side())
+
+    def looks(self, batch: Batch) -> tuple[Inputs, Frame]:
+        """Look at each ring where it is in the batch: the ring itself is not explained."""
+        rings, fwhm, side = measure_rings(batch.images), _widths(batch), self._side()
+
+        def frame(images: torch.Tensor) -> torch.Tensor:
+            return to_ring(images, rings, side)
+
+        return lambda images: planes_and_context(frame(images), rings.radius, fwhm), frame
+
+    def _side(self) -> int:
         assert isinstance(self.network, Calibrated)
         network = self.network.backbone
         assert isinstance(network, SubstructureNetwork)
-        return look(batch.images, fwhm, network.side)
+        return network.side
+
+
+def _widths(batch: Batch) -> torch.Tensor:
+    """FWHM of the PSF of each image [px], shape (N,); 0 where it is not known."""
+    widths = [0.0 if item.psf is None else float(item.psf.fwhm) for item in batch.items]
+    return torch.tensor(widths, dtype=batch.images.dtype, device=batch.images.device)
 
 
 def stage(manifest: Manifest, options: Mapping[str, OptionValue]) -> SubstructureStage:
