@@ -10,8 +10,80 @@ from lensproc.contract.manifest import Manifest
 Record = Mapping[str, Any]
 
 
+CLASSIFIER_FIGURES = {
+    "auc_macro": "AUC macro",
+    "auc_micro": "AUC micro",
+    "auc_merged": "AUC of any substructure",
+    "accuracy": "accuracy",
+    "ece": "ECE",
+    "brier": "Brier",
+    "coverage": "coverage of the 90 % sets",
+    "set_size": "classes in them",
+    "undecided": "undecided",
+    "accuracy_decided": "accuracy where decided",
+    "aurc": "AURC",
+    "ood_below_01": "unlike the training (p < .01)",
+}
+"""Figures of a classifier by the name in ``evaluate.json``, after the area of each class."""
+
+
 def scores_of(manifest: Manifest, evaluation: Record) -> list[str]:
-    """Tables of one ``evaluate.json``: every method against every reference, and the fluxes of the stage."""
+    """Tables of one ``evaluate.json``.
+
+    Of stages that make images every method against every reference, and the fluxes of the stage; of classifiers
+    every figure of every stage.
+    """
+    if evaluation.get("kind") == "classify":
+        return _classifier_scores(manifest, evaluation)
+    return _image_scores(manifest, evaluation)
+
+
+def _classifier_scores(manifest: Manifest, evaluation: Record) -> list[str]:
+    data, methods = evaluation["data"], evaluation["methods"]
+    sealed = ", a sealed set" if data.get("sealed") else ""
+    left_out = (
+        f" {evaluation['left_out']} images, on which a stage failed, are left out."
+        if evaluation["left_out"]
+        else ""
+    )
+    found = {(row["stage"], row["measure"], row["class"]): row for row in evaluation["scores"]}
+    names = [method["name"] for method in methods]
+    classes = list(
+        dict.fromkeys(name for one in methods if len(one["classes"]) > 2 for name in one["classes"])
+    )
+    keys = {("auc", name): f"AUC {name}" for name in classes}
+    keys |= {(measure, ""): words for measure, words in CLASSIFIER_FIGURES.items()}
+    several = {one["name"] for one in methods if len(one["classes"]) > 2}
+    lines = [
+        f"## Scores on {data['name']}",
+        "",
+        f"{data['images']:,} images{sealed}; split SHA-256 `{data.get('split_sha256') or '–'}`. AUC: one class "
+        "against the rest, on probabilities; ECE with 15 equal-width bins (Guo et al. 2017); 95 % intervals by "
+        f"bootstrap over images.{left_out}",
+        "",
+        "| | " + " | ".join(f"**{name}**" if name == manifest.id else name for name in names) + " |",
+        "|---" * (len(names) + 1) + "|",
+    ]
+    for (measure, of_class), words in keys.items():
+        of_several = measure in ("auc", "auc_macro", "auc_micro")
+        rows = [
+            found.get((name, measure, of_class)) if name in several or not of_several else None
+            for name in names
+        ]
+        if any(row is not None for row in rows):
+            cells = ["–" if row is None else _interval(row, "value", 4) for row in rows]
+            lines.append("| " + " | ".join([words, *cells]) + " |")
+    counts = ["–" if one["parameters"] is None else f"{one['parameters']:,}" for one in methods]
+    lines.append("| " + " | ".join(["parameters", *counts]) + " |")
+    mine = next(one for one in methods if one["stage"] == manifest.id)
+    lines += ["", "Images by true class (rows) and likeliest class (columns):", ""]
+    lines += ["| | " + " | ".join(mine["classes"]) + " |", "|---" * (len(mine["classes"]) + 1) + "|"]
+    for name, row in zip(mine["classes"], mine["confusion"], strict=True):
+        lines.append("| " + " | ".join([name, *map(str, row)]) + " |")
+    return lines
+
+
+def _image_scores(manifest: Manifest, evaluation: Record) -> list[str]:
     data = evaluation["data"]
     sealed = ", a sealed set" if data.get("sealed") else ""
     lines = [

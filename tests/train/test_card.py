@@ -82,6 +82,54 @@ def test_scores_stand_beside_the_baselines_by_the_variant_that_is_quoted(record)
     assert "| every point source | on the output | 20–50 | 9 | 0.980 [0.950, 1.010] | 1.20 |" in card
 
 
+def classified(record):
+    """What ``lensproc evaluate`` writes of classifiers, with made-up scores."""
+
+    def figure(stage, measure, value, of_class=""):
+        ends = {"value_low": value - 0.01, "value_high": value + 0.01}
+        return {"stage": stage, "measure": measure, "class": of_class, "images": 9, "value": value, **ends}
+
+    three = {"classes": ["no", "sphere", "vortex"], "confusion": [[3, 0, 1], [0, 2, 0], [0, 1, 2]]}
+    two = {"classes": ["no", "substructure"], "confusion": [[3, 1], [0, 5]]}
+    return {
+        "kind": "classify", "left_out": 2,
+        "data": {"name": "sealed-common-test", "images": 9, "sealed": True, "split_sha256": "f00d"},
+        "methods": [
+            {"name": "tiny", "stage": "tiny", "parameters": 1234, **three,
+             "weights_sha256": record["weights"]["sha256"]},
+            {"name": "any", "stage": "any", "weights_sha256": "", "parameters": None, **two},
+        ],
+        "scores": [
+            figure("tiny", "auc", 0.95, "sphere"), figure("tiny", "auc_macro", 0.97),
+            figure("any", "auc_macro", 0.94), figure("tiny", "auc_merged", 0.96),
+            figure("any", "auc_merged", 0.94), figure("tiny", "ece", 0.0123),
+            figure("tiny", "accuracy", 7 / 9), figure("tiny", "brier", 0.25), figure("tiny", "coverage", 0.9),
+        ],
+    }  # fmt: skip
+
+
+def test_a_classifier_has_its_own_figures(record):
+    evaluation = classified(record)
+    check_evaluation(MANIFEST, record, evaluation, "e.json")
+    card = card_of(MANIFEST, record, [evaluation], None, "none")
+    assert "## Scores on sealed-common-test\n\n9 images, a sealed set; split SHA-256 `f00d`." in card
+    assert "2 images, on which a stage failed, are left out." in card
+    assert "| | **tiny** | any |\n|---|---|---|\n" in card
+    assert "| AUC sphere | 0.9500 [0.9400, 0.9600] | – |" in card
+    assert "| AUC macro | 0.9700 [0.9600, 0.9800] | – |" in card
+    assert "| AUC of any substructure | 0.9600 [0.9500, 0.9700] | 0.9400 [0.9300, 0.9500] |" in card
+    for words in (
+        "accuracy | 0.7778",
+        "ECE | 0.0123",
+        "Brier | 0.2500",
+        "coverage of the 90 % sets | 0.9000",
+    ):
+        assert f"| {words} [" in card
+    assert "| parameters | 1,234 | – |" in card
+    assert "| | no | sphere | vortex |\n|---|---|---|---|\n| no | 3 | 0 | 1 |" in card
+    assert "PSNR" not in card
+
+
 def test_the_calibration_stands_in_it(record):
     level = BlankLevel(3.0, 0.25, 0.625, 4.5, 3.0, 0.1)
     calibration = Calibration("", (level,), 16, Conformal("stage", {"arc": 1.75}, 40))
