@@ -45,7 +45,9 @@ def values_of(
             float(answers.entropy[index]), unit="bit", description="entropy of the probabilities"
         ),
         "LPCONSET": Value("+".join(inside) or NOTHING, description="90 % set of classes"),
-        "LPAGREE": Value(float(answers.agreement[index]), description="part of the views of that class"),
+        "LPAGREE": Value(
+            float(answers.agreement[index]), description="part of the views with the likeliest class"
+        ),
         "LPOOD": Value(
             float(answers.likeness[index]), description=f"p of being like the training; <{UNLIKE:g}: unlike"
         ),
