@@ -182,10 +182,10 @@ def _about(methods: Sequence[Method]) -> dict[str, Any]:
     from lensproc import __version__
     from lensproc.contract.registry import load_registry
 
-    packages = load_registry().packages
+    registry = load_registry()
     return {
         "lensproc": __version__,
-        "dists": {method.stage: packages[method.stage] for method in methods},
+        "dists": {method.stage: registry.package(method.stage) for method in methods},
     }
 
 
