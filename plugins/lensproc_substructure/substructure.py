@@ -14,6 +14,7 @@ from lensproc.contract.training import Fields
 from lensproc.nn.spec import from_spec, full_spec
 from lensproc_substructure.calibrated import Calibrated
 from lensproc_substructure.classifier_stage import ClassifierStage
+from lensproc_substructure.padded import padded_sample
 from lensproc_substructure.ring import measure_rings, to_ring
 from lensproc_substructure.ring_augmentation import Moved, RingAugmentation
 from lensproc_substructure.substructure_network import SubstructureNetwork, planes_and_context
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from lensproc.contract.stage import Batch
     from lensproc.contract.training import TrainingRecipe, TrainingTask
     from lensproc_substructure.saliency import Frame, Inputs
+
+FRAME = 150
+"""Side of the frame that training images are put into [px]."""
 
 
 def look(
@@ -102,6 +106,19 @@ def in_sigma(batch: Fields) -> torch.Tensor:
     )
 
 
+def inside(batch: Fields) -> torch.Tensor:
+    """1 where a pixel is the image's own, 0 where its frame is, shape (N, 1, H, W).
+
+    Beyond the edge of a cutout the stage has no noise either.
+    """
+    side = batch["image"].shape[-1]
+    own = batch["inside"].long()
+    before = torch.div(side - own, 2, rounding_mode="floor")
+    axis = torch.arange(side, device=own.device)
+    within = (axis >= before[:, None]) & (axis < (before + own)[:, None])
+    return (within[:, None, :, None] & within[:, None, None, :]).float()
+
+
 def prepare_plain(batch: Fields, generator: torch.Generator, side: int) -> Fields:
     """Prepare images as the stage sees them; draws nothing."""
     planes, context = look(in_sigma(batch), batch["fwhm"].float(), side)
@@ -126,6 +143,7 @@ class PrepareVaried:
     def __call__(self, batch: Fields, generator: torch.Generator) -> Fields:
         """Prepare a batch."""
         images, fwhm = self.augmentation.degrade(in_sigma(batch), batch["fwhm"].float(), generator)
+        images = images * inside(batch)
         moved = self.augmentation.draw(len(images), generator, images.device)
         planes, context = look(images, fwhm, self.side, moved)
         return {"images": planes, "context": context, "label": batch["label"].long()}
@@ -137,13 +155,20 @@ def training(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
     Parameters
     ----------
     recipe : TrainingRecipe
-        ``[network]``: parameters of `SubstructureNetwork`; ``[loss]``: ``label_smoothing``, and the fields of
+        ``[network]``: parameters of `SubstructureNetwork`, and ``frame``: side of the frame that all images are
+        put into [px], 150; ``[loss]``: ``label_smoothing``, and the fields of
         `RingAugmentation`.
     """
-    network = build(recipe.network)
-    spec = full_spec(SubstructureNetwork, recipe.network)
+    rest = dict(recipe.network)
+    frame = int(rest.pop("frame", FRAME))
+    network = build(rest)
+    spec = full_spec(SubstructureNetwork, rest)
     side = int(spec["side"])
-    augmentation, rest = RingAugmentation.split(recipe.loss)
-    plain = dataclasses.replace(recipe, loss=rest)
+    augmentation, remaining = RingAugmentation.split(recipe.loss)
+    plain = dataclasses.replace(recipe, loss=remaining)
     task = classification_task(network, spec, plain, prepare=partial(prepare_plain, side=side))
-    return dataclasses.replace(task, prepare=PrepareVaried(augmentation, side))
+    return dataclasses.replace(
+        task,
+        sample=partial(padded_sample, side=frame),
+        prepare=PrepareVaried(augmentation, side),
+    )
