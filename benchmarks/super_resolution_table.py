@@ -1,9 +1,9 @@
-"""Print the tables of docs/super-resolution.md from the scores that ``super_resolution_rows.py`` left.
+"""Print the tables of docs/super-resolution.md from the scores that were made; ``--page`` puts them there.
 
 A cell has the PSNR of the mean MSE [dB], its gain over bicubic with the 95 % interval, and below the mean PSNR of
 the images and the SSIM, of the value each method is quoted with (docs/evaluate.md).
 
-Usage: python benchmarks/super_resolution_table.py FOLDER
+Usage: python benchmarks/super_resolution_table.py FOLDER [--page]
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from lensproc.evaluate.scoring.markdown import interval, number
 from lensproc.evaluate.scoring.points import bootstrapped
 
 ROWS = Path(__file__).with_name("super_resolution_rows.toml")
+PAGE = Path(__file__).parents[1] / "docs" / "super-resolution.md"
 COLUMNS = (
     ("sealed-sr-a", "noisy"),
     ("sealed-sr-a", "truth"),
@@ -41,14 +44,23 @@ Record = dict[str, Any]
 
 
 def latest(folder: Path) -> dict[str, list[Record]]:
-    """Scores of a set by the name of their place in the table; the last written of each row, most images first."""
-    rows: dict[str, Record] = {}
+    """Scores of a set by the name of their place in the table.
+
+    Of a row those of its newest weights, and of these the number of images that most rows have, so that all rest
+    on the same images; else the largest.
+    """
+    rows: dict[str, dict[int, Record]] = {}
     for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
         record = json.loads(path.read_text("utf-8"))
-        if record["data"]["images"] >= rows.get(record["row"], record)["data"]["images"]:
-            rows[record["row"]] = record
+        of_row = rows.setdefault(record["row"], {})
+        if any(other["weights_sha256"] != record["weights_sha256"] for other in of_row.values()):
+            of_row.clear()
+        of_row[record["data"]["images"]] = record
+    counts = Counter(number for of_row in rows.values() for number in of_row)
+    usual = max(counts, key=lambda number: (counts[number], number), default=0)
     found: dict[str, list[Record]] = {}
-    for record in rows.values():
+    for of_row in rows.values():
+        record = of_row[usual if usual in of_row else max(of_row)]
         place = "richardson-lucy" if record["stage"] == "richardson-lucy" else record["row"]
         found.setdefault(place, []).append(record)
     return found
@@ -85,11 +97,11 @@ def scores_table(folder: Path) -> list[str]:
     for row in tomllib.loads(ROWS.read_text("utf-8"))["row"]:
         records = [record for found in sets.values() for record in found.get(row["name"], [])]
         if not records:
-            print(f"not scored: {row['name']}")
+            print(f"not scored: {row['name']}", file=sys.stderr)
             continue
         first = records[0]
         if len({record["weights_sha256"] for record in records}) > 1:
-            print(f"scores of different weights: {row['name']}")
+            print(f"scores of different weights: {row['name']}", file=sys.stderr)
         counts = f"{first['parameters']:,}" if first["parameters"] else "–"
         cells = [cell(sets[name].get(row["name"], []), reference) for name, reference in COLUMNS]
         name = f"`{row['name']}`"
@@ -155,20 +167,31 @@ def sizes(points: Sequence[Sequence[Any]]) -> tuple[str, str]:
 
 
 def sections(folder: Path) -> Mapping[str, Sequence[str]]:
-    """Everything that is printed, by title."""
+    """Everything that is printed, by the name of its marks in the page."""
     return {
-        "Scores": scores_table(folder),
-        "Images": counts_of(folder),
-        "Point sources": points_table(folder),
+        "scores": [*scores_table(folder), "", *counts_of(folder)],
+        "points": points_table(folder),
     }
+
+
+def put_into_page(name: str, lines: Sequence[str]) -> None:
+    """Replace what stands between the marks of a table in the page."""
+    begin, end = f"<!-- figures: {name} -->\n", f"<!-- end: {name} -->"
+    before, rest = PAGE.read_text("utf-8").split(begin)
+    text = "\n".join(lines)
+    PAGE.write_text(f"{before}{begin}\n{text}\n\n{end}{rest.split(end)[1]}", "utf-8")
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description="Print the tables of super-resolution.")
     parser.add_argument("folder", type=Path)
-    for title, lines in sections(parser.parse_args().folder).items():
-        print(f"\n{title}\n\n" + "\n".join(lines))
+    parser.add_argument("--page", action="store_true", help=f"replace those of {PAGE.name} too")
+    arguments = parser.parse_args()
+    for name, lines in sections(arguments.folder).items():
+        print("\n" + "\n".join(lines))
+        if arguments.page:
+            put_into_page(name, lines)
 
 
 if __name__ == "__main__":
