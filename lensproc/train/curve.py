@@ -8,6 +8,19 @@ from pathlib import Path
 from typing import Any
 
 
+def _draw_contest(axes: Any, record: Mapping[str, Any]) -> None:
+    """Draw the losses of generator and discriminator against each other, on an axis of their own."""
+    part = [entry for entry in record["curve"] if "discriminator" in entry["train"]]
+    if not part:
+        return
+    beside = axes.twinx()
+    steps = [entry["step"] for entry in part]
+    for name, colour in (("adversarial", "C1"), ("discriminator", "C2")):
+        beside.plot(steps, [entry["train"][name] for entry in part], ":", label=name, color=colour)
+    beside.set_ylabel("adversarial losses")
+    beside.legend(loc="lower left")
+
+
 def draw_curve(record: Mapping[str, Any], path: Path) -> bool:
     """Draw the training loss and what is monitored in validation; False where matplotlib is not installed.
 
@@ -36,8 +49,9 @@ def draw_curve(record: Mapping[str, Any], path: Path) -> bool:
         axes.plot(record["best"]["step"], record["best"]["value"], "o", color="C3", label="best")
     if min(train + val) > 0.0:
         axes.set_yscale("log")
+    _draw_contest(axes, record)
     axes.set_xlabel("step")
     axes.set_title(f"{record['stage']}, recipe {record['recipe']['name']}")
-    axes.legend()
+    axes.legend(loc="upper right")
     figure.savefig(path, dpi=120, metadata={"Software": None})
     return True

@@ -10,7 +10,7 @@ import torch
 from lensproc.contract.training import Fields, TrainingTask
 from lensproc.errors import PluginError
 from lensproc.train.batches import Batches, ValidationSteps
-from lensproc.train.learner import VALIDATION_SEED, mixed_seed, prepared_for_validation
+from lensproc.train.preparation import VALIDATION_SEED, mixed_seed, prepared_for_validation
 from lensproc.train.state import Progress, copied
 
 

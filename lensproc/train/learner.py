@@ -17,6 +17,13 @@ from lensproc.errors import PluginError
 from lensproc.train.augment import turn_each
 from lensproc.train.average import Average
 from lensproc.train.batches import Batch, Batches, TrainingSteps, ValidationSteps
+from lensproc.train.preparation import (
+    STEP_SEED,
+    VALIDATION_SEED,
+    keep_frozen_parts_in_eval,
+    mixed_seed,
+    prepared_for_validation,
+)
 from lensproc.train.rates import PLATEAU_PATIENCE, cosine, fraction_done, warm_up
 from lensproc.train.state import (
     Best,
@@ -29,35 +36,12 @@ from lensproc.train.state import (
 
 AHEAD = 4
 """Batches that a thread prepares while a GPU computes."""
-STEP_SEED, VALIDATION_SEED = 3, 4
-
-
-def keep_frozen_parts_in_eval(network: nn.Module) -> None:
-    """Put every part whose parameters are all frozen into eval mode: no dropout, no moving statistics."""
-    for part in network.modules():
-        parameters = list(part.parameters())
-        if parameters and not any(parameter.requires_grad for parameter in parameters):
-            part.eval()
-
-
-def mixed_seed(*numbers: int) -> int:
-    """One seed of 63 bits from several numbers."""
-    import numpy as np
-
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def prepared_for_validation(task: TrainingTask, fields: Fields, generator: torch.Generator) -> Fields:
-    """Fields of a batch of validation, as the task wants them."""
-    prepare = task.prepare_validation or task.prepare
-    return fields if prepare is None else prepare(fields, generator)
 
 
 class Learner(pl.LightningModule):  # type: ignore[misc]
     """Trains the network of a task.
 
-    Every random number follows from the seed and the number of the step, so that a resumed training draws what an
-    uninterrupted one would have.
+    Every random number follows from the seed and the number of the step, as if training was never interrupted.
 
     Parameters
     ----------
@@ -69,10 +53,8 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         The data of this process.
     progress : Progress
         Fresh, or of the checkpoint to go on from.
-    checkpoint : pathlib.Path
-        Where to write.
-    every : float
-        Seconds between checkpoints within an epoch.
+    checkpoint, every : pathlib.Path, float
+        Where to write checkpoints; seconds between them within an epoch.
     fingerprint : str
         What the checkpoint is for.
     hyperparameters : mapping
@@ -80,6 +62,8 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
     on_epoch : callable
         Called after every validation in the main process.
     """
+
+    PARTS: tuple[str, ...] = ("network",)  # of a checkpoint, that are weights: they must be finite
 
     def __init__(
         self,
@@ -190,12 +174,16 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         }
         if self.resumed is None:
             return
-        self.trainer.optimizers[0].load_state_dict(self.resumed["optimizer"])
-        for average in self._average:
-            average.load_state_dict(self.resumed["average"])
-        if self.resumed["scaler"]:
-            self.trainer.precision_plugin.load_state_dict(self.resumed["scaler"])
+        self.take_up(self.resumed)
         self.resumed = None
+
+    def take_up(self, content: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint, whose weights the network has already."""
+        self.trainer.optimizers[0].load_state_dict(content["optimizer"])
+        for average in self._average:
+            average.load_state_dict(content["average"])
+        if content["scaler"]:
+            self.trainer.precision_plugin.load_state_dict(content["scaler"])
 
     def train(self, mode: bool = True) -> Learner:
         """Set the mode; frozen parts stay in eval mode."""
@@ -223,40 +211,55 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
             factor *= self.progress.factor
         return settings.learning_rate * factor
 
-    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Any:
         """Loss of one batch."""
-        step = self.progress.step
-        seed = mixed_seed(self.settings.seed, STEP_SEED, step, self.global_rank)
+        losses = self.task.loss(self.network, self.fields_of_step(batch))
+        self.note(losses)
+        return losses["loss"]
+
+    def fields_of_step(self, batch: Batch) -> Fields:
+        """Seed torch for this step, turn the samples of a batch and prepare them."""
+        seed = mixed_seed(self.settings.seed, STEP_SEED, self.progress.step, self.global_rank)
         torch.manual_seed(seed)
         assert batch.turns is not None
-        fields = self._prepared(turn_each(batch.fields, self.task.scales, batch.turns), seed)
-        losses = self.task.loss(self.network, fields)
+        fields = turn_each(batch.fields, self.task.scales, batch.turns)
+        if self.task.prepare is None:
+            return fields
+        return self.task.prepare(fields, torch.Generator(self.device).manual_seed(seed))
+
+    def note(self, losses: Mapping[str, torch.Tensor]) -> None:
+        """Add the losses of a step to the sums of its epoch.
+
+        Raises
+        ------
+        TrainingError
+            Where ``loss`` is not finite.
+        """
         if "loss" not in losses:
             raise PluginError(f"the task's loss gave {', '.join(losses) or 'nothing'}, but no 'loss'")
-        if not bool(torch.isfinite(losses["loss"])):
-            found = float(losses["loss"].detach())
-            raise TrainingError(
-                f"the loss became {found} at step {step + 1} (epoch {self.epoch_of(step)})",
-                remedy=self._remedy,
-            )
+        self.require_finite("loss", losses["loss"])
         for name, value in losses.items():
             value = value.detach().to("cpu", torch.float64)
             self._sums[name] = self._sums[name] + value if name in self._sums else value
-        return losses["loss"]
+
+    def require_finite(self, what: str, value: torch.Tensor) -> None:
+        """Stop training where a loss is no finite number."""
+        if not bool(torch.isfinite(value)):
+            step = self.progress.step
+            raise TrainingError(
+                f"the {what} became {float(value.detach())} at step {step + 1} (epoch {self.epoch_of(step)})",
+                remedy=self.remedy,
+            )
 
     @property
-    def _remedy(self) -> str:
+    def remedy(self) -> str:
+        """What to do where a number is not finite."""
         kept = "; the best weights so far are kept" if self.progress.best is not None else ""
         return f"lower learning_rate, or set gradient_clip{kept}"
 
     def epoch_of(self, step: int) -> int:
         """Epoch, from 1, of a step that is counted from 0."""
         return step // self.steps_per_epoch + 1
-
-    def _prepared(self, fields: Fields, seed: int) -> Fields:
-        if self.task.prepare is None:
-            return fields
-        return self.task.prepare(fields, torch.Generator(self.device).manual_seed(seed))
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Count the step, average, stop in time, and write a checkpoint now and then."""
@@ -323,7 +326,7 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
         if not math.isfinite(values[monitor]):
             raise TrainingError(
                 f"{monitor} in validation became {values[monitor]} at step {progress.step} (epoch {self.epoch})",
-                remedy=self._remedy,
+                remedy=self.remedy,
             )
         self._judge(values[monitor])
         self._validation_seconds = time.monotonic() - self._validation_began
@@ -367,26 +370,30 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
             Where a weight is not finite: the checkpoint before stays.
         """
         self._saved = time.monotonic()
-        state = self.network.state_dict()
-        bad = [n for n, v in state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
+        content = self.content()
+        states = [item for part in self.PARTS for item in content[part].items()]
+        bad = [n for n, v in states if v.is_floating_point() and not bool(torch.isfinite(v).all())]
         if bad:
             raise TrainingError(
                 f"weights are not finite after step {self.progress.step} ({bad[0]})",
-                remedy=self._remedy,
+                remedy=self.remedy,
             )
         if not self.trainer.is_global_zero:
             return
+        write_checkpoint(self.checkpoint, content)
+
+    def content(self) -> dict[str, Any]:
+        """Return what a checkpoint holds."""
         progress = self.progress.to_state()
         progress["seconds"] = self.seconds
         progress["sums"] = {name: float(value) for name, value in self._sums.items()}
-        content = {
+        return {
             "fingerprint": self.fingerprint,
             "hyperparameters": dict(self.hyperparameters),
             "budget": self.settings.budget,
-            "network": state,
+            "network": self.network.state_dict(),
             "average": self._average[0].state_dict() if self._average else None,
             "optimizer": self.trainer.optimizers[0].state_dict(),
             "scaler": self.trainer.precision_plugin.state_dict(),
             "progress": progress,
         }
-        write_checkpoint(self.checkpoint, content)

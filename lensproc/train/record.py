@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +11,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import lensproc
+from lensproc.contract.adversarial import AdversarialTask
 from lensproc.contract.training import TrainingRecipe, TrainingTask
 from lensproc.fits.atomic import atomic_write
 from lensproc.nn.weights import save_weights
 from lensproc.train.cache import CachedShare
 from lensproc.train.lookup import file_stem, recipe_sha256, sha256_of_json
-from lensproc.train.state import Progress
+from lensproc.train.state import Best, Progress, TrainingError
 
 LIBRARIES = ("torch", "lightning", "numpy", "lenstronomy")
 
@@ -96,7 +100,21 @@ def write_weights(folder: Path, origin: Origin, task: TrainingTask, progress: Pr
             "versions": versions(),
         },
     }
-    return {"file": path.name, "sha256": save_weights(path, progress.best.weights, metadata)}
+    return {"file": path.name, "sha256": save_weights(path, kept_weights(task, progress), metadata)}
+
+
+def kept_weights(task: TrainingTask, progress: Progress) -> dict[str, torch.Tensor]:
+    """Weights for the file: the best, of adversarial training those of both its parts."""
+    assert progress.best is not None
+    if not isinstance(task, AdversarialTask):
+        return progress.best.weights
+    if progress.pretrained is None:
+        raise TrainingError(
+            f"training ended ({progress.stopped}) before its adversarial part began",
+            remedy="give it more epochs or minutes, or a smaller [loss.adversarial] pretrain",
+        )
+    parts = {"pixel": progress.pretrained, "adversarial": progress.best}
+    return {f"{part}.{name}": value for part, best in parts.items() for name, value in best.weights.items()}
 
 
 def versions() -> dict[str, str]:
@@ -147,7 +165,8 @@ def training_record(
         },
         "start": None if origin.start is None else dict(origin.start),
         "monitor": task.monitor,
-        "best": None if best is None else {"value": best.value, "epoch": best.epoch, "step": best.step},
+        "best": None if best is None else _judged(best),
+        **({} if progress.pretrained is None else {"pretrained": _judged(progress.pretrained)}),
         "steps": progress.step,
         "stopped": progress.stopped,
         "curve": progress.epochs,
@@ -159,6 +178,11 @@ def training_record(
     }
     plain: dict[str, Any] = json.loads(json.dumps(content))
     return plain
+
+
+def _judged(best: Best) -> dict[str, Any]:
+    value = best.value if math.isfinite(best.value) else None  # None: kept without a validation
+    return {"value": value, "epoch": best.epoch, "step": best.step}
 
 
 def write_record(folder: Path, stage: str, record: Mapping[str, Any]) -> Path:

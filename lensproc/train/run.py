@@ -15,11 +15,13 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
+from lensproc.contract.adversarial import AdversarialTask
 from lensproc.contract.manifest import Manifest
 from lensproc.contract.training import DataShare, TrainingRecipe, TrainingTask
 from lensproc.engine.device import device_name, prepare_torch, resolve_device
 from lensproc.errors import OutputError, UsageError, WeightsError
 from lensproc.nn.weights import read_weights
+from lensproc.train.adversarial import AdversarialLearner, require_two_parts
 from lensproc.train.batches import Batches
 from lensproc.train.cache import CachedShare, Report, cached_share, simulator_recipe
 from lensproc.train.curve import draw_curve
@@ -135,6 +137,8 @@ def train(run: TrainingRun, watcher: Watcher) -> Trained | None:
     with quiet_lightning():
         pl.seed_everything(settings.seed, workers=True, verbose=False)
         task = make_task(run.manifest, run.recipe, run.package)
+        if isinstance(task, AdversarialTask):
+            require_two_parts(task, settings, run.devices)
         train_shares = _shares(run, task, "train", run.recipe.train, watcher)
         val_shares = _shares(run, task, "val", run.recipe.val, watcher)
         start = None if run.start is None else _start_from(run.start, task)
@@ -154,9 +158,9 @@ def train(run: TrainingRun, watcher: Watcher) -> Trained | None:
         watcher.begins(learner, resumed)
         try:
             _fit(run, learner, device, watcher)
-        except TrainingError:
+        except TrainingError as error:
             if learner.progress.best is not None:
-                learner.progress.stopped = "not finite"
+                learner.progress.stopped = error.stopped
                 finish()
             raise
         except InterruptedTraining:
@@ -226,6 +230,12 @@ def _start_from(path: Path, task: TrainingTask) -> dict[str, str]:
     return {"file": path.name, "sha256": weights.sha256}
 
 
+LEARNERS: dict[type[TrainingTask], type[Learner]] = {
+    AdversarialTask: AdversarialLearner,
+}
+"""What trains a task that is more than a `TrainingTask`."""
+
+
 def _learner(run: TrainingRun, task: TrainingTask, origin: Origin, watcher: Watcher) -> Learner:
     settings = run.recipe.settings
     task.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -236,7 +246,8 @@ def _learner(run: TrainingRun, task: TrainingTask, origin: Origin, watcher: Watc
         write_metrics(run.output, learner.progress)
         watcher.epoch(learner)
 
-    return Learner(
+    kind = LEARNERS.get(type(task), Learner)
+    return kind(
         task, settings, batches(origin.train), batches(origin.val), Progress(),
         run.output / LAST, run.every, origin.fingerprint(task), dict(run.recipe.network), on_epoch,
     )  # fmt: skip
@@ -282,7 +293,7 @@ def _fit(run: TrainingRun, learner: Learner, device: torch.device, watcher: Watc
         sync_batchnorm=several and device.type == "cuda",
         precision="32-true" if settings.precision == "32" else settings.precision,
         max_epochs=settings.epochs - done // learner.steps_per_epoch,
-        gradient_clip_val=settings.gradient_clip or None,
+        gradient_clip_val=(settings.gradient_clip or None) if learner.automatic_optimization else None,
         logger=logger,
         callbacks=[_Watch(watcher)],
         default_root_dir=run.output,
@@ -321,7 +332,8 @@ class _Watch(pl.Callback):  # type: ignore[misc]
         assert isinstance(pl_module, Learner)
         step = pl_module.progress.step + 1
         if trainer.is_global_zero and step % LOGGED == 0 and isinstance(outputs, dict):
-            _scalars(trainer, {"step/loss": float(outputs["loss"]), "step/rate": _rate(trainer)}, step)
+            losses = {f"step/{name}": float(value) for name, value in outputs.items()}
+            _scalars(trainer, {**losses, "step/rate": _rate(trainer)}, step)
         if trainer.is_global_zero:
             self.watcher.step(pl_module)
 

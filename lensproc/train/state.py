@@ -20,6 +20,15 @@ LAST = "last.ckpt"
 class TrainingError(LensprocError):
     """A training that cannot go on."""
 
+    stopped = "not finite"
+    """What the record says it ended by."""
+
+
+class CollapsedTraining(TrainingError):
+    """A generator and a discriminator that no longer learn from each other."""
+
+    stopped = "collapsed"
+
 
 class InterruptedTraining(Exception):
     """A training that was asked to stop, after its checkpoint was written."""
@@ -71,7 +80,9 @@ class Progress:
     summed : int
         Steps in them.
     stopped : str
-        Why it ended: ``epochs``, ``budget`` or ``patience``; empty while it goes on.
+        Why it ended: ``epochs``, ``budget``, ``patience``, ``not finite``, ``collapsed``; empty while it goes on.
+    pretrained : Best or None
+        Of adversarial training, once its second part has begun: the best weights of the first.
     """
 
     step: int = 0
@@ -85,18 +96,23 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)
     summed: int = 0
     stopped: str = ""
+    pretrained: Best | None = None
 
     def to_state(self) -> dict[str, Any]:
         """Return plain values and tensors."""
         state = dict(self.__dict__)
-        state["best"] = None if self.best is None else dict(self.best.__dict__)
+        for name in ("best", "pretrained"):
+            kept: Best | None = state[name]
+            state[name] = None if kept is None else dict(kept.__dict__)
         return state
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Progress:
         """Go on from `to_state`."""
-        best = state["best"]
-        return cls(**{**state, "best": None if best is None else Best(**best)})
+        kept = {name: state.get(name) for name in ("best", "pretrained")}
+        return cls(
+            **{**state, **{name: None if best is None else Best(**best) for name, best in kept.items()}}
+        )
 
 
 def copied(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -14,7 +14,7 @@ from torch import nn
 from lensproc.errors import LensprocError, PluginError, UsageError, WeightsError
 from lensproc.nn.weights import read_weights
 from lensproc.train.average import Average
-from lensproc.train.learner import keep_frozen_parts_in_eval
+from lensproc.train.preparation import keep_frozen_parts_in_eval
 from lensproc.train.state import TrainingError
 from tests.train import tiny
 from tests.train.tiny import MANIFEST, Silent, Tiny, tiny_run, trained
