@@ -17,6 +17,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from lensproc.contract.adversarial import AdversarialTask
 from lensproc.contract.manifest import Manifest
+from lensproc.contract.phases import PhasedTask
 from lensproc.contract.training import DataShare, TrainingRecipe, TrainingTask
 from lensproc.engine.device import device_name, prepare_torch, resolve_device
 from lensproc.errors import OutputError, UsageError, WeightsError
@@ -28,6 +29,7 @@ from lensproc.train.curve import draw_curve
 from lensproc.train.finishing import finish_network
 from lensproc.train.learner import Learner
 from lensproc.train.lookup import make_task
+from lensproc.train.phased import PhasedLearner
 from lensproc.train.quiet import quiet_lightning
 from lensproc.train.record import Origin, training_record, write_metrics, write_record, write_weights
 from lensproc.train.signals import stopping_gently
@@ -232,6 +234,7 @@ def _start_from(path: Path, task: TrainingTask) -> dict[str, str]:
 
 LEARNERS: dict[type[TrainingTask], type[Learner]] = {
     AdversarialTask: AdversarialLearner,
+    PhasedTask: PhasedLearner,
 }
 """What trains a task that is more than a `TrainingTask`."""
 
