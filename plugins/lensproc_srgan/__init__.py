@@ -1,0 +1,66 @@
+"""Networks that double the number of pixels along a side and learned from a discriminator too.
+
+This file holds manifests only and imports neither numpy nor torch: ``lensproc plugins list`` reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lensproc.contract.hookspecs import hookimpl
+from lensproc.contract.manifest import Manifest, Option, Tolerance
+from lensproc.contract.weights import weights_option
+
+lensproc_api = 1
+
+
+def _generator(stage_id: str, halo: int, summary: str, citation: str) -> Manifest:
+    """Manifest of a generator that takes images of range [0, 1] and halves the width of their PSF."""
+    return Manifest(
+        id=stage_id,
+        kind="enhance",
+        factory=f"lensproc_srgan.stages:{stage_id}",
+        training=f"lensproc_srgan.training:{stage_id}",
+        summary=summary,
+        citation=citation,
+        options=(
+            Option(
+                "strength",
+                "float",
+                1.0,
+                "how much of the adversarial training to take: 0 for the weights learned by pixels, 1 for all",
+                0.0,
+                1.0,
+            ),
+            weights_option(),
+        ),
+        scale=2,
+        normalisation="range",
+        output_psf=0.5,
+        halo=halo,
+        dtypes=("float32", "bfloat16"),
+        generative=True,
+        tolerance=Tolerance(flux=0.05, centroid=0.1),
+    )
+
+
+SRGAN = _generator(
+    "srgan",
+    42,
+    "resnet-sisr trained against a discriminator, with losses that see point sources",
+    "Ledig et al. 2017, CVPR, 105",
+)
+
+ESRGAN = _generator(
+    "esrgan",
+    124,
+    "residual-in-residual dense blocks trained against a relativistic discriminator",
+    "Wang et al. 2018, ECCVW, arXiv:1809.00219",
+)
+
+
+@hookimpl
+def lensproc_register_stages(register: Callable[[Manifest], None]) -> None:
+    """Hand over the manifests of this package."""
+    for manifest in (SRGAN, ESRGAN):
+        register(manifest)

@@ -1,0 +1,168 @@
+"""How ``srgan`` and ``esrgan`` are trained: scenes with point sources, behind half the width of their PSF.
+
+A recipe's ``[network]`` holds the hyperparameters of the generator, and ``start``: ``random`` or ``interpolation``
+(see `lensproc.nn.starting`). Its ``[loss]`` holds what `LOSS` names, and the table ``[loss.adversarial]`` what
+`lensproc.contract.adversarial.AdversarialSettings` names.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import nn
+
+from lensproc.contract.adversarial import AdversarialSettings, AdversarialTask
+from lensproc.contract.network import require_reach
+from lensproc.errors import UsageError
+from lensproc.nn.discriminator import Discriminator, small_discriminator
+from lensproc.nn.losses import image_loss
+from lensproc.nn.prepare import affine_for
+from lensproc.nn.spec import from_spec, full_spec
+from lensproc.simulate.samples import sample
+from lensproc_srgan.content import Content, Metrics, PixelLoss, closure, generate, shown
+from lensproc_srgan.features import feature_network
+from lensproc_srgan.stages import FEATURES, GENERATORS
+
+if TYPE_CHECKING:
+    from lensproc.contract.manifest import Manifest
+    from lensproc.contract.training import TrainingRecipe
+    from lensproc.simulate.image import Simulated
+
+LOSS: dict[str, Any] = {
+    "kind": "l1",
+    "pixels": 1.0,
+    "features": "none",
+    "feature_weight": 1.0,
+    "classifier": "",
+    "response": 0.0,
+    "apertures": 0.0,
+    "discriminator": "small",
+}
+"""Entries of ``[loss]`` with their defaults: kind of the distance of pixels and its weight; which features, their
+weight and the classifier's file; weights of the matched filter and of the apertures; which discriminator."""
+DISCRIMINATORS = ("small", "report")
+STARTS = ("random", "interpolation")
+
+
+def srgan(manifest: Manifest, recipe: TrainingRecipe) -> AdversarialTask:
+    """Training of ``srgan``."""
+    return task(manifest, recipe)
+
+
+def esrgan(manifest: Manifest, recipe: TrainingRecipe) -> AdversarialTask:
+    """Training of ``esrgan``; the discriminator is relativistic unless the recipe says otherwise."""
+    return task(manifest, recipe, kind="relativistic")
+
+
+def task(manifest: Manifest, recipe: TrainingRecipe, kind: str = "bce") -> AdversarialTask:
+    """Training of a generator.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        ``srgan`` or ``esrgan``.
+    recipe : TrainingRecipe
+        See this module.
+    kind : str
+        Of the adversarial losses, where the recipe does not say.
+
+    Raises
+    ------
+    UsageError
+        For an entry or a value that there is not.
+    """
+    spec = dict(recipe.network)
+    start = spec.pop("start", "random")
+    if start not in STARTS:
+        raise UsageError(f"[network] start {start!r} is not {' or '.join(STARTS)}")
+    table = dict(recipe.loss)
+    settings = AdversarialSettings.from_table({"kind": kind, **table.pop("adversarial", {})})
+    loss = _loss(table)
+    network = from_spec(GENERATORS[manifest.id], spec, manifest.id)
+    require_reach(network, manifest)
+    if start == "interpolation":
+        network.start_as_interpolation()  # type: ignore[operator]
+    features, seen = feature_network(loss["features"], loss["classifier"])
+    weights = {
+        "pixels": float(loss["pixels"]),
+        "features": float(loss["feature_weight"]),
+        "response": float(loss["response"]),
+        "apertures": float(loss["apertures"]),
+    }
+    content = Content(loss["kind"], weights, features)
+    return AdversarialTask(
+        network=network,
+        network_spec={**full_spec(GENERATORS[manifest.id], spec), FEATURES: seen},
+        sample=partial(scene, normalisation=manifest.normalisation),
+        scales={"image": 1, "variance": 1, "sharp2": 2, "points2": 2},
+        loss=PixelLoss(loss["kind"]),
+        metrics=Metrics(content),
+        discriminator=discriminator(loss["discriminator"], settings.regulariser),
+        generate=generate,
+        content=content,
+        shown=shown,
+        closure=closure,
+        settings=settings,
+        judges=features,
+    )
+
+
+def _loss(table: dict[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(table) - set(LOSS))
+    if unknown:
+        raise UsageError(
+            f"[loss] has no {', '.join(unknown)}",
+            remedy=f"it has: {', '.join(LOSS)} and the table adversarial",
+        )
+    loss = {**LOSS, **table}
+    image_loss(loss["kind"])
+    for name in ("pixels", "feature_weight", "response", "apertures"):
+        if loss[name] < 0.0:
+            raise UsageError(f"[loss] {name} must not be negative, got {loss[name]}")
+    return loss
+
+
+def discriminator(kind: str, regulariser: str) -> nn.Module:
+    """Build a discriminator.
+
+    Parameters
+    ----------
+    kind : str
+        ``small``, or ``report``: that of the origin, with batch normalisation.
+    regulariser : str
+        ``spectral`` puts spectral normalisation in the place of batch normalisation.
+    """
+    if kind not in DISCRIMINATORS:
+        raise UsageError(f"[loss] discriminator {kind!r} is not {' or '.join(DISCRIMINATORS)}")
+    if kind == "small":
+        return small_discriminator("spectral" if regulariser == "spectral" else "none")
+    return Discriminator(norm="spectral" if regulariser == "spectral" else "batch")
+
+
+def scene(sim: Simulated, normalisation: str) -> dict[str, Any]:
+    """Fields of one simulated scene, all normalised as the core does it to the image.
+
+    Parameters
+    ----------
+    sim : Simulated
+        Any scene.
+    normalisation : str
+        Of the stage's manifest.
+    """
+    fields = sample(sim, ("image", "variance", "sharp2", "points2", "fwhm", "sky", "noise"))
+    affine = affine_for(normalisation, fields["image"], np.zeros(fields["image"].shape, bool))
+
+    def values(name: str) -> Any:
+        return np.asarray((fields[name] - affine.offset) / affine.scale, np.float32)
+
+    return {
+        "image": values("image"),
+        "sharp2": values("sharp2"),
+        "sky": float(values("sky")),
+        "variance": np.asarray(fields["variance"] / affine.scale**2, np.float32),
+        "noise": float(fields["noise"] / affine.scale),
+        "points2": fields["points2"],
+        "fwhm": fields["fwhm"],
+    }
