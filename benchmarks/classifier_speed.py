@@ -2,8 +2,7 @@
 
 The bare network gets the tensors that the stage gave it, in memory, in the same batches and with the same views,
 in as many processes of one thread as the run has. Rates of the run are marginal: a long less a short run, so that
-start-up does not count. Rounds interleave both; medians are printed, as rates by the clock and as processor time
-per cutout, which other load on the machine moves less.
+start-up does not count. Rounds interleave both; medians are printed. Other load on the machine falsifies them.
 
 Usage: python benchmarks/classifier_speed.py WEIGHTS.safetensors [--files 600] [--rounds 5] [--jobs 2]
 """
@@ -13,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -35,14 +33,13 @@ class Cost:
 
     Parameters
     ----------
-    wall, cpu : float
-        Seconds by the clock, and of all processors.
+    wall : float
+        Seconds by the clock.
     count : int
         Cutouts.
     """
 
     wall: float
-    cpu: float
     count: int
 
 
@@ -62,7 +59,7 @@ def write_files(folder: Path, number: int) -> list[str]:
 
 
 def run_cost(files: list[str], weights: str, scratch: Path, jobs: int) -> Cost:
-    """Wall and processor time of a fresh run over files, which must succeed."""
+    """Wall time of a fresh run over files, which must succeed."""
     method = classifier(weights)
     listed = scratch / f"{len(files)}.txt"
     listed.write_text("\n".join(files), encoding="utf-8")
@@ -71,13 +68,12 @@ def run_cost(files: list[str], weights: str, scratch: Path, jobs: int) -> Cost:
         *("--set", f"{method.stage}.weights={Path(weights).resolve()}", "--no-images", "--no-resume"),
         *("--jobs", str(jobs), "--device", "cpu", "-o", str(scratch / "out")),
     ]
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True)
-    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall = time.perf_counter() - started
     if done.returncode:
         raise SystemExit(f"{' '.join(command[:8])} …\n{done.stdout}{done.stderr}")
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(wall, cpu, len(files))
+    return Cost(wall, len(files))
 
 
 def bare_cost(files: list[str], weights: str, jobs: int, seconds: float) -> Cost:
@@ -99,7 +95,7 @@ def bare_cost(files: list[str], weights: str, jobs: int, seconds: float) -> Cost
         process.stdin.write("go\n")
         process.stdin.flush()
     said = [json.loads(process.communicate()[0]) for process in processes]
-    return Cost(max(one[0] for one in said), sum(one[1] for one in said), sum(one[2] for one in said))
+    return Cost(max(one[0] for one in said), sum(one[1] for one in said))
 
 
 def bare(weights: str, files: list[str], seconds: float) -> None:
@@ -121,13 +117,13 @@ def bare(weights: str, files: list[str], seconds: float) -> None:
     open_method(classifier(weights))([cutout for file in files for cutout in read(file)])
     print("ready", flush=True)
     sys.stdin.readline()
-    wall, cpu, count = time.perf_counter(), time.process_time(), 0
+    wall, count = time.perf_counter(), 0
     with torch.inference_mode():
         while time.perf_counter() - wall < seconds:
             for arguments in caught:
                 original(*arguments)
             count += len(files)
-    print(json.dumps([time.perf_counter() - wall, time.process_time() - cpu, count]))
+    print(json.dumps([time.perf_counter() - wall, count]))
 
 
 def main() -> None:
@@ -146,7 +142,6 @@ def main() -> None:
         bare(options.weights, rest, options.bare)
         return
     walls: dict[str, list[float]] = {"run": [], "network": []}
-    cpus: dict[str, list[float]] = {"run": [], "network": []}
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         files = write_files(scratch / "in", options.files)
@@ -154,22 +149,13 @@ def main() -> None:
             few = run_cost(files[: options.short], options.weights, scratch, options.jobs)
             many = run_cost(files, options.weights, scratch, options.jobs)
             alone = bare_cost(files, options.weights, options.jobs, many.wall)
-            more = many.count - few.count
-            for name, wall, cpu in (
-                ("run", (many.wall - few.wall) / more, (many.cpu - few.cpu) / more),
-                ("network", alone.wall / alone.count, alone.cpu / alone.count),
-            ):
-                walls[name].append(wall)
-                cpus[name].append(cpu)
-    wall = {name: statistics.median(values) for name, values in walls.items()}
-    cpu = {name: statistics.median(values) for name, values in cpus.items()}
-    for name in wall:
-        figures = {"cutouts_per_s": round(1 / wall[name], 1), "cpu_ms_per_cutout": round(1e3 * cpu[name], 2)}
-        print(json.dumps({"what": name, "jobs": options.jobs, **figures}))
-    by_clock = statistics.median(n / r for n, r in zip(walls["network"], walls["run"], strict=True))
-    by_cpu = statistics.median(n / r for n, r in zip(cpus["network"], cpus["run"], strict=True))
-    print(json.dumps({"ratio": "run / bare network by the clock (goal >= 0.8)", "value": round(by_clock, 2)}))
-    print(json.dumps({"ratio": "the same by processor time", "value": round(by_cpu, 2)}))
+            walls["run"].append((many.wall - few.wall) / (many.count - few.count))
+            walls["network"].append(alone.wall / alone.count)
+    for name, values in walls.items():
+        rate = round(1 / statistics.median(values), 1)
+        print(json.dumps({"what": name, "jobs": options.jobs, "cutouts_per_s": rate}))
+    ratio = statistics.median(n / r for n, r in zip(walls["network"], walls["run"], strict=True))
+    print(json.dumps({"ratio": "run / bare network (goal >= 0.8)", "value": round(ratio, 2)}))
 
 
 if __name__ == "__main__":
