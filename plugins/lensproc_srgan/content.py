@@ -66,7 +66,8 @@ class Content:
     kind : str
         Of the distance of pixels.
     weights : mapping of str to float
-        Of ``pixels``, ``features``, ``response`` and ``apertures``; those of weight 0 are not computed.
+        Of ``pixels``, ``features``, ``response``, ``apertures`` and ``flux``; of the last three, those of weight 0
+        are not computed. ``flux`` is the mean of √(1 + Δ²) − 1, with Δ the disagreement of `closure`.
     features : nn.Module, optional
         Frozen network whose features are compared, by their mean squared difference.
     """
@@ -88,6 +89,8 @@ class Content:
         if self.weights["apertures"]:
             points = batch["points2"][:, None]
             parts["apertures"] = aperture_loss(found - sky, true - sky, points, fwhm, sigma)
+        if self.weights["flux"]:
+            parts["flux"] = (torch.sqrt(1.0 + closure(found, batch) ** 2) - 1.0).mean()
         total = torch.stack([self.weights[name] * value for name, value in parts.items()]).sum()
         return {"loss": total, **parts}
 

@@ -38,10 +38,11 @@ LOSS: dict[str, Any] = {
     "classifier": "",
     "response": 0.0,
     "apertures": 0.0,
+    "flux": 0.0,
     "discriminator": "small",
 }
 """Entries of ``[loss]`` with their defaults: kind of the distance of pixels and its weight; which features, their
-weight and the classifier's file; weights of the matched filter and of the apertures; which discriminator."""
+weight and the classifier's file; weights of matched filter, apertures and flux; which discriminator."""
 DISCRIMINATORS = ("small", "report")
 STARTS = ("random", "interpolation")
 
@@ -90,6 +91,7 @@ def task(manifest: Manifest, recipe: TrainingRecipe, kind: str = "bce") -> Adver
         "features": float(loss["feature_weight"]),
         "response": float(loss["response"]),
         "apertures": float(loss["apertures"]),
+        "flux": float(loss["flux"]),
     }
     content = Content(loss["kind"], weights, features)
     return AdversarialTask(
@@ -118,7 +120,7 @@ def _loss(table: dict[str, Any]) -> dict[str, Any]:
         )
     loss = {**LOSS, **table}
     image_loss(loss["kind"])
-    for name in ("pixels", "feature_weight", "response", "apertures"):
+    for name in ("pixels", "feature_weight", "response", "apertures", "flux"):
         if loss[name] < 0.0:
             raise UsageError(f"[loss] {name} must not be negative, got {loss[name]}")
     return loss

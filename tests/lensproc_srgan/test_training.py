@@ -117,10 +117,12 @@ def test_flux_that_is_too_much_disagrees_by_its_photon_error():
 
 def test_a_lost_second_source_costs_more_than_pixels_say():
     whole, lost = scene_of_two(), truth(scene_of_two(0.0))
-    weights = {"pixels": 1.0, "features": 0.0, "response": 0.003, "apertures": 0.002}
+    weights = {"pixels": 1.0, "features": 0.0, "response": 0.003, "apertures": 0.002, "flux": 0.001}
     parts = Content("l1", weights)(lost, whole)
     flux, noise = 0.2 * 2.0 * math.pi * (4.0 / 2.3548) ** 2, 0.02
-    assert set(parts) == {"loss", "pixels", "response", "apertures"}
+    assert set(parts) == {"loss", "pixels", "response", "apertures", "flux"}
+    # its light, binned to input pixels, over √1024 pixels of noise
+    assert float(parts["flux"]) == pytest.approx(math.hypot(1.0, flux / 4.0 / 0.32) - 1.0, rel=0.01)
     assert float(parts["pixels"]) == pytest.approx(flux / 64**2, rel=0.01)
     assert float(parts["loss"]) == pytest.approx(
         sum(weights[name] * float(value) for name, value in parts.items() if name != "loss"), rel=1e-5
@@ -129,7 +131,7 @@ def test_a_lost_second_source_costs_more_than_pixels_say():
     forgiven = math.hypot(0.1 * within, noise * math.sqrt(math.pi * 4.0**2))
     expected = 0.5 * (math.hypot(1.0, within / forgiven) - 1.0)
     assert float(parts["apertures"]) == pytest.approx(expected, rel=0.05)
-    zero = Content("l1", {**weights, "response": 0.0, "apertures": 0.0})(lost, whole)
+    zero = Content("l1", {**weights, "response": 0.0, "apertures": 0.0, "flux": 0.0})(lost, whole)
     assert set(zero) == {"loss", "pixels"}
 
 
@@ -168,7 +170,9 @@ def test_a_feature_loss_compares_frozen_features(tmp_path):
     torch.manual_seed(1)
     frozen = features.VGGFeatures(nn.Sequential(nn.Conv2d(3, 2, 3)))
     batch = scene_of_two()
-    content = Content("l1", {"pixels": 0.0, "features": 2.0, "response": 0.0, "apertures": 0.0}, frozen)
+    content = Content(
+        "l1", {"pixels": 0.0, "features": 2.0, "response": 0.0, "apertures": 0.0, "flux": 0.0}, frozen
+    )
     found = truth(batch) + 0.1
     parts = content(found, batch)
     expected = (frozen(found) - frozen(truth(batch))).square().mean()
