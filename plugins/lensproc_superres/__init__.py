@@ -58,6 +58,7 @@ RESNET_SISR = _network(
     "residual blocks with batch normalisation, 10 or 16",
     "He et al. 2016, CVPR, 770; Shi et al. 2016, CVPR, 1874",
     weights="13211b15c12860c8503f5e079617bba507f5ba5e01e68f5f89761ff15a21de25",
+    calibration="eb5ba3f2c8df9aee3a6bc620e7531732fdc7dc812b55365321a177f70eb3fc9d",
 )
 
 RESNET_SISR_SPARSE = _network(
