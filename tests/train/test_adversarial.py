@@ -17,6 +17,7 @@ from lensproc.contract.adversarial import AdversarialSettings
 from lensproc.errors import UsageError
 from lensproc.nn.weights import read_weights
 from lensproc.train.collapse import SETTLING, Contest
+from lensproc.train.curve import draw_curve
 from lensproc.train.state import CollapsedTraining, TrainingError
 from tests.train import duel
 from tests.train.duel import DUEL, duel_run
@@ -242,3 +243,32 @@ def test_what_cannot_be_is_refused(tmp_path):
             trained(duel_run(tmp_path, text=f"{DUEL}{wrong}\n"))
     with pytest.raises(UsageError, match="pretrain must be from 0 to below 1"):
         AdversarialSettings(pretrain=1.0)
+
+
+def test_the_curve_shows_both_losses(tmp_path, monkeypatch, left_alone):
+    from matplotlib.axes import Axes
+
+    drawn = {}
+    plot = Axes.plot
+
+    def remembered(axes, *arguments, **options):
+        drawn[options.get("label")] = arguments[1]
+        return plot(axes, *arguments, **options)
+
+    monkeypatch.setattr(Axes, "plot", remembered)
+    record = left_alone["r1"].record
+    assert draw_curve(record, tmp_path / "curve.png")
+    for name in ("adversarial", "discriminator"):
+        assert drawn[name] == [entry["train"][name] for entry in record["curve"][2:]]
+    assert (tmp_path / "curve.png").stat().st_size > 1000
+
+
+def test_the_first_steps_against_a_discriminator_leave_a_trace_for_tensorboard(left_alone):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = EventAccumulator(str(left_alone["r1"].weights.parent / "tensorboard"))
+    log.Reload()
+    curve = left_alone["r1"].record["curve"]
+    for name in ("adversarial", "discriminator"):
+        found = {event.step: event.value for event in log.Scalars(f"train/{name}")}
+        assert found == pytest.approx({entry["step"]: entry["train"][name] for entry in curve[2:]}, rel=1e-5)
