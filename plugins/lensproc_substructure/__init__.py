@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lensproc.contract.hookspecs import hookimpl
-from lensproc.contract.manifest import Manifest, Option
+from lensproc.contract.manifest import DataFile, Manifest, Option
 from lensproc.contract.weights import weights_option
 
 lensproc_api = 1
@@ -58,6 +58,12 @@ RESNET_SIMPLE = Manifest(
     sees="original",
     options=CLASSIFIER_OPTIONS,
     normalisation="range",
+    weights=(
+        DataFile(
+            "weights/resnet-simple.safetensors",
+            "fd1f7fd1024dd5dc656412875250bee22acad89b93fbfcdeddf43dd4cf5c79de",
+        ),
+    ),
 )
 
 RESNET_18 = Manifest(
