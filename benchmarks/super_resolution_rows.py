@@ -222,18 +222,21 @@ def scores_of(row: Row, examples: Sequence[Example], data_range: float) -> tuple
 
 
 def score_points(rows: Sequence[Row], dataset: DataSet, output: Path) -> None:
-    """Measure point sources on the outputs of rows; all of them on the same images, one after the other."""
+    """Measure the point sources of quasars with two images on the outputs of rows."""
     pending = [row for row in rows if not row.file(output, dataset.name, dataset.number).is_file()]
     if not pending:
         return
     fluxes: list[PointFlux] = []
     for at in range(0, dataset.number, CHUNK):
-        examples = dataset.examples(range(at, min(at + CHUNK, dataset.number)), SCALE, ())
+        every = dataset.examples(range(at, min(at + CHUNK, dataset.number)), SCALE, ())
+        examples = [example for example in every if example.points.kind.count("quasar") == 2]
+        if not examples:
+            continue
         cutouts = [example.cutout for example in examples]
         made = {row.name: open_method(row.method)(cutouts) for row in pending}
         for i, example in enumerate(examples):
             fluxes += measure_points(example, {name: results[i] for name, results in made.items()})
-        print(f"{dataset.name}  {at + len(examples)} of {dataset.number}", flush=True)
+        print(f"{dataset.name}  {at + len(every)} of {dataset.number}", flush=True)
     for row in pending:
         record = about(row, dataset)
         for name, key in ((row.name, "points"), ("input", "input")):
