@@ -46,6 +46,12 @@ SUBSTRUCTURE = Manifest(
     sees="original",
     options=CLASSIFIER_OPTIONS,
     normalisation="noise",
+    weights=(
+        DataFile(
+            "weights/substructure.safetensors",
+            "e8cc9ea9fb288ede749d271dd52e3465953f774d80cf7896f5fed36d6b38cbc5",
+        ),
+    ),
 )
 
 RESNET_SIMPLE = Manifest(
