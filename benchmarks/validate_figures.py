@@ -1,9 +1,11 @@
-"""Turn a folder of ``lensproc validate`` into the table and the picture of ``docs/validate.md``.
+"""Turn folders of ``lensproc validate`` into the tables and the picture of ``docs/validate.md``.
 
     lensproc validate richardson-lucy -o validate-richardson-lucy
     python benchmarks/validate_figures.py validate-richardson-lucy --picture docs/images/validate.png
 
-prints the goals as a Markdown table, and takes the picture of the page with Chromium where ``--picture`` is given.
+prints the goals as a Markdown table, and takes the picture of the (first) page with Chromium where ``--picture``
+is given. Several folders give one table with the baselines of the first and the stage of each; they must have the
+same sizes and seed.
 """
 
 from __future__ import annotations
@@ -37,11 +39,14 @@ def cell(row: dict[str, Any] | None) -> str:
     return f"{number(row['value'])}{interval} {row['verdict']}"
 
 
-def markdown(record: dict[str, Any]) -> str:
+def markdown(records: list[dict[str, Any]]) -> str:
     """Goals as a table: one row each, the baselines first."""
-    stage = record["stage"]
-    systems = [name for name in record["systems"] if name != stage] + [stage]
-    rows = record["tables"]["goals"]
+    first, stages = records[0], [record["stage"] for record in records]
+    systems = [name for name in first["systems"] if name != first["stage"]] + stages
+    rows = [
+        row for record in records for row in record["tables"]["goals"]
+        if record is first or row["system"] == record["stage"]
+    ]  # fmt: skip
     found = {(row["measure"], row["system"]): row for row in rows}
     goals = {row["measure"]: row["goal"] for row in rows}
     lines = [f"| measure | goal | {' | '.join(systems)} |", "|---" * (2 + len(systems)) + "|"]
@@ -67,14 +72,21 @@ def take_picture(page: Path, picture: Path) -> None:
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
-    record = json.loads((arguments.folder / "validate.json").read_text(encoding="utf-8"))
-    print("sizes:", ", ".join(f"{name} {value}" for name, value in record["sizes"].items()), "\n")
-    print(markdown(record))
+    records = [
+        json.loads((folder / "validate.json").read_text(encoding="utf-8")) for folder in arguments.folders
+    ]
+    if any(
+        (record["sizes"], record["seed"]) != (records[0]["sizes"], records[0]["seed"]) for record in records
+    ):
+        sys.exit("these folders have different sizes or seeds: their rows do not compare")
+    sizes = records[0]["sizes"]
+    print("sizes:", ", ".join(f"{name} {value}" for name, value in sizes.items()), "\n")
+    print(markdown(records))
     if arguments.picture is not None:
-        take_picture(arguments.folder / "validate.html", arguments.picture)
+        take_picture(arguments.folders[0] / "validate.html", arguments.picture)
 
 
 if __name__ == "__main__":
