@@ -9,7 +9,7 @@ against the noise-free truth; its range is the largest value of the truth in the
 
 Usage: python benchmarks/denoising_rows.py surveys [--scenes 40] [STAGE[,option=value]…]
        python benchmarks/denoising_rows.py levels|table [--scenes 24] [--budget 10] [-o FOLDER]
-              [STAGE[,option=value]…]
+              [--page] [STAGE[,option=value]…]
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ SIGMAS = ("0.1", "0.2", "0.3", "0.4")
 SNRS = (5.0, 10.0, 20.0, 50.0)
 REPORTED = {"raw": "8 dB at .4", "denoiser": "about 30.5 dB at .4"}
 """PSNR that the public report of ``denoiser`` gives, on other images (``recipes/denoiser-0.4-report.toml``)."""
+PAGE = Path(__file__).parents[1] / "docs" / "denoising.md"
 BORDER = 10
 """Stars are put no nearer to the edge than this [px]."""
 
@@ -250,13 +251,17 @@ def levels(stages: Sequence[str], number: int, folder: Path, budget: float) -> N
                 print(row(text.partition(",weights")[0], enhance, scenes, 1.0), flush=True)
 
 
-def one_table(stages: Sequence[str], number: int, folder: Path, budget: float) -> None:
-    """Print PSNR and flux kept for every level of noise, a line per set and stage."""
+def one_table(stages: Sequence[str], number: int, folder: Path, budget: float) -> list[str]:
+    """Print PSNR and flux kept for every level of noise, a line per set and stage, and return the lines."""
     own = {sigma: f"denoiser,sigma={sigma},weights={trained(sigma, folder, budget)}" for sigma in SIGMAS}
     heads = ("set", "stage", *(f"σ = {sigma}" for sigma in SIGMAS), "reported, other data")
-    print(f"{number} images of each set, range 1: PSNR of the mean MSE [dB]; below, flux of an injected star")
-    print(f"at SNR {', '.join(f'{snr:g}' for snr in SNRS)}, out over in\n")
-    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
+    lines = [
+        f"{number} images of each set; data range 1.",
+        "",
+        f"| {' | '.join(heads)} |",
+        "|---" * len(heads) + "|",
+    ]
+    print("\n".join(lines), flush=True)
     for recipe in LEVELS:
         scenes = {sigma: list(noisy_scenes(recipe, number, float(sigma))) for sigma in SIGMAS}
         for text in ("raw", "denoiser", *stages):
@@ -264,8 +269,18 @@ def one_table(stages: Sequence[str], number: int, folder: Path, budget: float) -
                 cell(measure(enhancer(own[sigma] if text == "denoiser" else text), scenes[sigma], 1.0))
                 for sigma in SIGMAS
             ]
-            words = " | ".join((recipe.removeprefix("sealed-"), f"`{text}`", *cells, REPORTED.get(text, "–")))
-            print(f"| {words} |", flush=True)
+            words = (recipe.removeprefix("sealed-"), f"`{text}`", *cells, REPORTED.get(text, "–"))
+            lines.append(f"| {' | '.join(words)} |")
+            print(lines[-1], flush=True)
+    return lines
+
+
+def put_into_page(lines: Sequence[str]) -> None:
+    """Replace what stands between the marks of the table in the page."""
+    begin, end = "<!-- figures: denoising -->\n", "<!-- end: denoising -->"
+    before, rest = PAGE.read_text("utf-8").split(begin)
+    text = "\n".join(lines)
+    PAGE.write_text(f"{before}{begin}\n{text}\n\n{end}{rest.split(end)[1]}", "utf-8")
 
 
 def main() -> None:
@@ -277,6 +292,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=40)
     parser.add_argument("--budget", type=float, default=10.0, help="minutes per network to be trained")
     parser.add_argument("-o", "--output", type=Path, default=Path("denoising-rows"), help="where they are")
+    parser.add_argument("--page", action="store_true", help=f"put the table into {PAGE.name} too")
     parser.add_argument("stages", nargs="*", metavar="STAGE[,option=value]")
     arguments = parser.parse_intermixed_args()
     warnings.filterwarnings("ignore", module=r"lenstronomy(\..*)?")
@@ -284,7 +300,9 @@ def main() -> None:
     if arguments.what == "surveys":
         surveys(stages, arguments.scenes)
     elif arguments.what == "table":
-        one_table(stages, arguments.scenes, arguments.output, arguments.budget)
+        lines = one_table(stages, arguments.scenes, arguments.output, arguments.budget)
+        if arguments.page:
+            put_into_page(lines)
     else:
         levels(stages, arguments.scenes, arguments.output, arguments.budget)
 
