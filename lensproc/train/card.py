@@ -94,7 +94,8 @@ def card_of(
     ]
     if not evaluations:
         parts.append(["## Scores", "", "Not scored yet."])
-    parts += [_calibration(calibration), ["## Limits", "", limits.strip()]]
+    calibrated = _fitted(record) if manifest.kind == "classify" else _calibration(calibration)
+    parts += [calibrated, ["## Limits", "", limits.strip()]]
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
 
@@ -198,6 +199,22 @@ def _some(steps: Sequence[int], best: int) -> list[int]:
     last = len(steps) - 1
     spread = {round(i * last / (CURVE_ROWS - 2)) for i in range(CURVE_ROWS - 1)}
     return sorted(spread | {steps.index(best)})
+
+
+def _fitted(record: Record) -> list[str]:
+    """List what was fitted to the validation images of a classifier: the checks of images calibrate none."""
+    fitted: Mapping[str, float] = record.get("fitted") or {}
+    lines = ["## Calibration", ""]
+    if not fitted:
+        return [*lines, "Nothing was fitted to validation images."]
+    return [
+        *lines,
+        "Fitted to the validation images when training had ended, and kept with the weights.",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {name.replace('_', ' ')} | {value:.4g} |" for name, value in fitted.items()),
+    ]
 
 
 def _calibration(calibration: Calibration | None) -> list[str]:

@@ -138,6 +138,15 @@ def test_the_calibration_stands_in_it(record):
     assert "(stage; 40 scenes): arc 1.75." in card
 
 
+def test_of_a_classifier_stands_there_what_was_fitted(record):
+    classifier = dataclasses.replace(MANIFEST, kind="classify")
+    card = card_of(classifier, {**record, "fitted": {"all_views_temperature": 0.94072}}, [], None, "none")
+    assert "| all views temperature | 0.9407 |" in card
+    assert "a run measures" not in card
+    plain = card_of(classifier, {**record, "fitted": None}, [], None, "none")
+    assert "Nothing was fitted to validation images." in plain
+
+
 def test_halved_weights_that_ship_are_named_beside_those_of_the_record(record):
     manifest = registry.load_registry().manifest("srresnet")
     (shipped,) = manifest.weights
