@@ -5,8 +5,8 @@
 where the folder has none. ``table``: the same in one table, with the figure that the origin reported beside.
 
 Flux is measured by paired injection: a fit of the PSF to E(x + star) - E(x), and the sum within 2 FWHM, over the
-same on the star alone. PSNR is against the noise-free truth; its range is the largest value of the truth in the set
-(1 for ``levels``).
+same on the star alone. PSNR is against the noise-free truth; its range is the largest value of the truth in the
+set (1 for ``levels``).
 
 Usage: python benchmarks/denoising_rows.py surveys [--scenes 40] [STAGE[,option=value]…]
        python benchmarks/denoising_rows.py levels|table [--scenes 24] [--budget 10] [-o FOLDER]
