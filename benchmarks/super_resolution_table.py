@@ -97,7 +97,6 @@ def scores_table(folder: Path) -> list[str]:
     for row in tomllib.loads(ROWS.read_text("utf-8"))["row"]:
         records = [record for found in sets.values() for record in found.get(row["name"], [])]
         if not records:
-            print(f"not scored: {row['name']}", file=sys.stderr)
             continue
         first = records[0]
         if len({record["weights_sha256"] for record in records}) > 1:
@@ -121,7 +120,10 @@ def counts_of(folder: Path) -> list[str]:
             usual = max(images, key=lambda number: len(images[number]))
             rest = [f"{', '.join(rows)}: {number}" for number, rows in images.items() if number != usual]
             lines.append(f"- {name}: {usual} images" + (f"; {'; '.join(rest)}" if rest else ""))
-    return lines
+    scored = {place for name, _ in COLUMNS for place in latest(folder / name)}
+    names = [row["name"] for row in tomllib.loads(ROWS.read_text("utf-8"))["row"]]
+    missing = [f"`{name}`" for name in names if name not in scored]
+    return [*lines, f"- not scored: {', '.join(missing)}"] if missing else lines
 
 
 def points_table(folder: Path) -> list[str]:
