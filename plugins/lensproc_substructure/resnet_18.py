@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from lensproc.nn.spec import from_spec, full_spec
 from lensproc_substructure.calibrated import Calibrated
 from lensproc_substructure.classes import CLASSES
+from lensproc_substructure.residual import Residual
 from lensproc_substructure.side import SIDE, to_side
 from lensproc_substructure.training import classification_task
 
@@ -22,35 +22,6 @@ if TYPE_CHECKING:
 
 BLOCKS_PER_STAGE = 2
 STAGES = 4
-
-
-class BasicBlock(nn.Module):
-    """Two 3×3 convolutions, their input added before the last ReLU.
-
-    Parameters
-    ----------
-    before, after : int
-        Channels.
-    stride : int
-        Of the first convolution; where it or the channels change, a 1×1 convolution carries the input across.
-    """
-
-    def __init__(self, before: int, after: int, stride: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
-        self.first_norm = nn.BatchNorm2d(after)
-        self.second = nn.Conv2d(after, after, 3, padding=1, bias=False)
-        self.second_norm = nn.BatchNorm2d(after)
-        self.across: nn.Module = nn.Identity()
-        if stride != 1 or before != after:
-            self.across = nn.Sequential(
-                nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
-            )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply to features (N, before, H, W)."""
-        y = F.relu(self.first_norm(self.first(x)))
-        return F.relu(self.second_norm(self.second(y)) + self.across(x))
 
 
 class Resnet18(nn.Module):
@@ -80,7 +51,7 @@ class Resnet18(nn.Module):
         for stage_number in range(STAGES):
             after = width * 2**stage_number
             for block in range(BLOCKS_PER_STAGE):
-                blocks.append(BasicBlock(before, after, 2 if stage_number and not block else 1))
+                blocks.append(Residual(before, after, 2 if stage_number and not block else 1))
                 before = after
         self.blocks = nn.Sequential(*blocks)
         self.last = nn.Linear(before, classes)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lensproc_substructure.classes import CLASSES
+from lensproc_substructure.residual import Residual
 
 CONTEXT = 3
 """Numbers beside the image: see `planes_and_context`."""
@@ -53,27 +54,6 @@ def planes_and_context(
 
 def _box(image: torch.Tensor) -> torch.Tensor:
     return F.avg_pool2d(image, SMOOTH, stride=1, padding=SMOOTH // 2, count_include_pad=False)
-
-
-class Residual(nn.Module):
-    """Two 3 x 3 convolutions with batch normalisation, and their input added (He et al. 2016, CVPR, 770)."""
-
-    def __init__(self, before: int, after: int, stride: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(before, after, 3, stride, 1, bias=False)
-        self.first_norm = nn.BatchNorm2d(after)
-        self.second = nn.Conv2d(after, after, 3, 1, 1, bias=False)
-        self.second_norm = nn.BatchNorm2d(after)
-        self.across: nn.Module = nn.Identity()
-        if stride != 1 or before != after:
-            self.across = nn.Sequential(
-                nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
-            )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply to features (N, before, H, W)."""
-        y = F.relu(self.first_norm(self.first(x)))
-        return F.relu(self.second_norm(self.second(y)) + self.across(x))
 
 
 class SubstructureNetwork(nn.Module):
