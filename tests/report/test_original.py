@@ -84,20 +84,22 @@ def test_the_right_file_is_found_behind_a_wrong_one(
     assert not found.reconstructed
 
 
-def test_a_stage_that_is_not_installed_leaves_the_psfs_unmatched(example_run: Path) -> None:
-    class Nothing:
-        packages: dict[str, str] = {}  # noqa: RUF012
+class NothingInstalled:
+    def package(self, stage_id: str) -> str | None:
+        return None
 
+
+def test_a_stage_that_is_not_installed_leaves_the_psfs_unmatched(example_run: Path) -> None:
     # of a run without checks, so no PSF of the output is recorded
     output = read_output(example_run / "erased_enhanced.fits")
     assert not output.checks
-    assert declared_psf(output, Nothing()) is None  # type: ignore[arg-type]
-    found = compare(output, [example_run.parent / "in"], Nothing())  # type: ignore[arg-type]
+    assert declared_psf(output, NothingInstalled()) is None  # type: ignore[arg-type]
+    found = compare(output, [example_run.parent / "in"], NothingInstalled())  # type: ignore[arg-type]
     assert found.difference is not None
     assert "PSFs not matched" in found.how_difference
     binned = output.image.reshape(48, 2, 48, 2).mean((1, 3))
     np.testing.assert_allclose(found.difference, binned - star_field(seed=1, stars=STARS), atol=1e-4)
-    gone = compare(output, [], Nothing())  # type: ignore[arg-type]
+    gone = compare(output, [], NothingInstalled())  # type: ignore[arg-type]
     assert gone.original is None
     assert "the PSF that H needs is not in the output" in gone.how_original
 
@@ -106,10 +108,6 @@ def with_checks(output: Output, psf: object) -> Output:
     """The same file from a run with checks, which record the PSF of the output."""
     row = Activity(2, "checks", "core", "lensproc", "1", options=json.dumps({"output_psf": psf}))
     return replace(output, checks=(row,))
-
-
-class NothingInstalled:
-    packages: dict[str, str] = {}  # noqa: RUF012
 
 
 @pytest.mark.parametrize(
