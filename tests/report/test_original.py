@@ -85,8 +85,8 @@ def test_the_right_file_is_found_behind_a_wrong_one(
 
 
 class NothingInstalled:
-    def package(self, stage_id: str) -> str | None:
-        return None
+    def package(self, stage_id: str) -> str:
+        return ""
 
 
 def test_a_stage_that_is_not_installed_leaves_the_psfs_unmatched(example_run: Path) -> None:
