@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lensproc.evaluate.experiment import Column, make_table, records_of
-from lensproc.evaluate.folder import prepare_folder
+from lensproc.evaluate.folder import ecsv_of, write_files
 from lensproc.evaluate.goals import Outcome
 from lensproc.evaluate.run import Validation
 
@@ -91,19 +90,11 @@ def write(validation: Validation, about: Mapping[str, Any], folder: Path) -> lis
     """
     from lensproc.evaluate.page import page_html
     from lensproc.evaluate.plots import plots_of
-    from lensproc.fits.atomic import atomic_write
 
     plots = plots_of(validation)
     files: dict[str, bytes] = {"validate.json": to_json(validation, about).encode()}
-    for name, table in all_tables(validation).items():
-        table = table.copy()
-        table.meta = {**about, "seed": validation.seed}
-        text = io.StringIO()
-        table.write(text, format="ascii.ecsv")
-        files[f"{name}.ecsv"] = text.getvalue().encode()
+    meta = {**about, "seed": validation.seed}
+    files |= {f"{name}.ecsv": ecsv_of(table, meta) for name, table in all_tables(validation).items()}
     files |= {f"{name}.png": png for name, png in plots.items()}
     files["validate.html"] = page_html(validation, about, plots).encode()
-    prepare_folder(folder)
-    for name, content in files.items():
-        atomic_write(folder / name, content)
-    return [folder / name for name in files]
+    return write_files(folder, files)

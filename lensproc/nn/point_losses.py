@@ -15,7 +15,7 @@ from torch.nn import functional
 from lensproc.nn.consistency import matched_significance
 from lensproc.nn.forward import convolve
 
-PER_FWHM = math.sqrt(8.0 * math.log(2.0))
+
 
 
 def gaussian_stamps(fwhm: torch.Tensor, side: int) -> torch.Tensor:

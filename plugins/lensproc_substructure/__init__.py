@@ -6,6 +6,7 @@ This file holds manifests only and imports neither numpy nor torch: ``lensproc p
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from lensproc.contract.hookspecs import hookimpl
 from lensproc.contract.manifest import DataFile, Manifest, Option
@@ -37,14 +38,25 @@ CLASSIFIER_OPTIONS = (
     weights_option(),
 )
 
-SUBSTRUCTURE = Manifest(
-    id="substructure",
-    kind="classify",
-    factory="lensproc_substructure.substructure:stage",
-    training="lensproc_substructure.substructure:training",
-    summary="no substructure, subhalos or a vortex, for cutouts of any size, pixel scale and noise",
-    sees="original",
-    options=CLASSIFIER_OPTIONS,
+
+def _classifier(stage: str, module: str, summary: str, **more: Any) -> Manifest:
+    """Manifest of a classifier of this package; most read images of range [0, 1]."""
+    said = {"options": CLASSIFIER_OPTIONS, "normalisation": "range", **more}
+    return Manifest(
+        id=stage,
+        kind="classify",
+        factory=f"lensproc_substructure.{module}:stage",
+        training=f"lensproc_substructure.{module}:training",
+        summary=summary,
+        sees="original",
+        **said,
+    )
+
+
+SUBSTRUCTURE = _classifier(
+    "substructure",
+    "substructure",
+    "no substructure, subhalos or a vortex, for cutouts of any size, pixel scale and noise",
     normalisation="noise",
     weights=(
         DataFile(
@@ -54,16 +66,11 @@ SUBSTRUCTURE = Manifest(
     ),
 )
 
-RESNET_SIMPLE = Manifest(
-    id="resnet-simple",
-    kind="classify",
-    factory="lensproc_substructure.resnet_simple:stage",
-    training="lensproc_substructure.resnet_simple:training",
-    summary="no substructure, subhalos or a vortex, by a short residual network",
+RESNET_SIMPLE = _classifier(
+    "resnet-simple",
+    "resnet_simple",
+    "no substructure, subhalos or a vortex, by a short residual network",
     citation="He et al. 2016, CVPR, 770",
-    sees="original",
-    options=CLASSIFIER_OPTIONS,
-    normalisation="range",
     weights=(
         DataFile(
             "weights/resnet-simple.safetensors",
@@ -72,55 +79,36 @@ RESNET_SIMPLE = Manifest(
     ),
 )
 
-RESNET_18 = Manifest(
-    id="resnet-18",
-    kind="classify",
-    factory="lensproc_substructure.resnet_18:stage",
-    training="lensproc_substructure.resnet_18:training",
-    summary="no substructure, subhalos or a vortex, by the residual network of 18 layers",
+RESNET_18 = _classifier(
+    "resnet-18",
+    "resnet_18",
+    "no substructure, subhalos or a vortex, by the residual network of 18 layers",
     citation="He et al. 2016, CVPR, 770",
-    sees="original",
-    options=CLASSIFIER_OPTIONS,
-    normalisation="range",
 )
 
-TIMM = Manifest(
-    id="timm",
-    kind="classify",
-    factory="lensproc_substructure.timm_backbone:stage",
-    training="lensproc_substructure.timm_backbone:training",
-    summary="no substructure, subhalos or a vortex, by any backbone of timm: timm:resnet34, timm:efficientnet_b2",
+TIMM = _classifier(
+    "timm",
+    "timm_backbone",
+    "no substructure, subhalos or a vortex, by any backbone of timm: timm:resnet34, timm:efficientnet_b2",
     citation="Wightman 2019, PyTorch Image Models",
-    sees="original",
     family="backbone",
     options=(
         *CLASSIFIER_OPTIONS,
         Option("backbone", "str", "", "name of the backbone in timm; the id says it: timm:NAME"),
     ),
-    normalisation="range",
 )
 
-TWO_LEVEL = Manifest(
-    id="two-level",
-    kind="classify",
-    factory="lensproc_substructure.two_level:stage",
-    training="lensproc_substructure.two_level:training",
-    summary="the two likeliest classes, then a network that tells those two apart",
-    sees="original",
-    options=CLASSIFIER_OPTIONS,
-    normalisation="range",
+TWO_LEVEL = _classifier(
+    "two-level",
+    "two_level",
+    "the two likeliest classes, then a network that tells those two apart",
 )
 
-ANOMALY = Manifest(
-    id="anomaly",
-    kind="classify",
-    factory="lensproc_substructure.anomaly:stage",
-    training="lensproc_substructure.anomaly:training",
-    summary="whether a lens has substructure or not",
+ANOMALY = _classifier(
+    "anomaly",
+    "anomaly",
+    "whether a lens has substructure or not",
     citation="Mehta & Rastegari 2022, ICLR",
-    sees="original",
-    options=CLASSIFIER_OPTIONS,
-    normalisation="range",
 )
 
 

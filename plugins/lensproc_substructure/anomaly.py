@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lensproc.nn.side import to_side
 from lensproc.nn.spec import from_spec, full_spec
 from lensproc_substructure.calibrated import Calibrated
 from lensproc_substructure.classes import SUBSTRUCTURE
-from lensproc_substructure.side import to_side
 from lensproc_substructure.training import classification_task, in_range
 
 if TYPE_CHECKING:

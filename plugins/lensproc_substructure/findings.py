@@ -39,15 +39,13 @@ def values_of(
     inside = [name for name, member in zip(classes, answers.in_set[index], strict=True) if member]
     said = _class(answers, index, classes)
     values = {
-        "LPCLASS": Value(said, description=f"class, or {UNDECIDED}"),
+        "LPCLASS": Value(said, description=f"kind of substructure, or {UNDECIDED}"),
         **_probabilities(answers, index, classes, ""),
         "LPENTROP": Value(
             float(answers.entropy[index]), unit="bit", description="entropy of the probabilities"
         ),
-        "LPCONSET": Value("+".join(inside) or NOTHING, description="90 % set of classes"),
-        "LPAGREE": Value(
-            float(answers.agreement[index]), description="part of the views with the likeliest class"
-        ),
+        "LPCONSET": Value("+".join(inside) or NOTHING, description="classes left at 90 % confidence"),
+        "LPAGREE": Value(float(answers.agreement[index]), description="part of the turned views that agree"),
         "LPOOD": Value(
             float(answers.likeness[index]), description=f"p of being like the training; <{UNLIKE:g}: unlike"
         ),
@@ -57,7 +55,7 @@ def values_of(
     also = _class(enhanced, index, classes)
     return {
         **values,
-        "LPECLASS": Value(also, description="class of the enhanced image"),
+        "LPECLASS": Value(also, description="LPCLASS of the enhanced image"),
         **_probabilities(enhanced, index, classes, "E"),
         "LPEOOD": Value(float(enhanced.likeness[index]), description="LPOOD of the enhanced image"),
         "LPEAGREE": Value(bool(also == said), description="LPECLASS says the same as LPCLASS"),
@@ -96,8 +94,8 @@ def table_of(answers: Answers, enhanced: Answers | None, index: int, classes: tu
         "CLASS": "class",
         "PROB": "probability, mean of the views",
         "PROBSTD": "its scatter over the views",
-        "INSET": "in the 90 % set",
-        "LOGIT": "mean logit over the temperature",
+        "INSET": "left at 90 % confidence",
+        "LOGIT": "mean of the views' calibrated logits",
     }
     if enhanced is not None:
         columns["EPROB"] = enhanced.probabilities[index]

@@ -11,6 +11,7 @@ from lensproc.simulate.image import Simulated
 from lensproc.simulate.samples import sample
 
 FIELDS = ("image", "label", "sky", "sigma", "fwhm")
+"""Fields of a simulated lens: raw pixels, class, level and noise of the sky, FWHM of the PSF."""
 
 
 def padded_sample(sim: Simulated, side: int) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from lensproc.nn.side import SIDE, to_side
 from lensproc.nn.spec import from_spec, full_spec
 from lensproc_substructure.calibrated import Calibrated
 from lensproc_substructure.classes import CLASSES
 from lensproc_substructure.residual import Residual
-from lensproc_substructure.side import SIDE, to_side
 from lensproc_substructure.training import classification_task
 
 if TYPE_CHECKING:

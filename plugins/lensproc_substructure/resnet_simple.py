@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lensproc.nn.resnet_simple import FEATURES, ResnetSimple
+from lensproc.nn.resnet_simple import ResnetSimple
 from lensproc.nn.spec import from_spec, full_spec
 from lensproc_substructure.calibrated import Calibrated
 from lensproc_substructure.training import classification_task
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
     from lensproc.contract.training import TrainingRecipe, TrainingTask
     from lensproc_substructure.classifier_stage import ClassifierStage
-
-__all__ = ["FEATURES", "ResnetSimple", "build", "stage", "training"]
 
 
 def stage(manifest: Manifest, options: Mapping[str, OptionValue]) -> ClassifierStage:

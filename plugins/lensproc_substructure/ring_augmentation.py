@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 
 from lensproc.errors import UsageError
+from lensproc.nn.psf import SIGMA_PER_FWHM
 from lensproc_substructure.ring import Rings
 
-PER_FWHM = math.sqrt(8.0 * math.log(2.0))
 REACH = 4
 """Half the side of the blurring kernel [px]."""
 
@@ -128,7 +128,7 @@ class RingAugmentation:
         added = torch.sqrt((factor.square() - left.square()).clamp_min(0.0))
         noise = torch.randn(images.shape, generator=generator, device=device)
         result = (result + added[:, None, None, None] * noise) / factor[:, None, None, None]
-        wider = torch.sqrt(fwhm.square() + (PER_FWHM * blur).square())
+        wider = torch.sqrt(fwhm.square() + (blur / SIGMA_PER_FWHM).square())
         return result, torch.where(random[4] < self.unknown, torch.zeros_like(wider), wider)
 
     def draw(self, count: int, generator: torch.Generator, device: torch.device) -> Moved:

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from lensproc.errors import UsageError, WeightsError
+from lensproc.nn.side import SIDE, to_side
 from lensproc.nn.spec import from_spec, full_spec
 from lensproc_substructure.calibrated import Calibrated
 from lensproc_substructure.classes import CLASSES
-from lensproc_substructure.side import SIDE, to_side
 from lensproc_substructure.training import classification_task
 
 if TYPE_CHECKING:

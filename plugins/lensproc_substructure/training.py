@@ -19,12 +19,11 @@ from lensproc.simulate.samples import sample
 from lensproc_substructure.augmentation import Augmentation
 from lensproc_substructure.calibrated import Calibrated
 from lensproc_substructure.classes import CLASSES
+from lensproc_substructure.padded import FIELDS
 
 if TYPE_CHECKING:
     from lensproc.contract.training import TrainingRecipe
 
-FIELDS = ("image", "label", "sky", "sigma", "fwhm")
-"""Fields of a simulated lens: raw pixels, class, level and noise of the sky, FWHM of the PSF."""
 lens_sample = partial(sample, fields=FIELDS)
 """The sample function of every classifier: simulated images are kept by its name and arguments, and so shared."""
 

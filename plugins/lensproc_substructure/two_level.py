@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from lensproc.contract.training import Fields
+from lensproc.nn.resnet_simple import FEATURES, ResnetSimple
+from lensproc.nn.side import SIDE, to_side
 from lensproc.nn.spec import from_spec, full_spec
 from lensproc_substructure.calibrated import Calibrated
 from lensproc_substructure.classes import CLASSES
-from lensproc_substructure.resnet_simple import FEATURES, ResnetSimple
-from lensproc_substructure.side import SIDE, to_side
 from lensproc_substructure.training import classification_task
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections import Counter
@@ -19,7 +18,7 @@ from lensproc.evaluate.classification.measures import confusion, risk_against_co
 from lensproc.evaluate.classification.run import Evaluation
 from lensproc.evaluate.classification.score import MEASURES, reliability_of
 from lensproc.evaluate.experiment import Column, columns_of, make_table, records_of, spread_out
-from lensproc.evaluate.folder import prepare_folder
+from lensproc.evaluate.folder import ecsv_of, write_files
 from lensproc.evaluate.intervals import UNKNOWN
 
 if TYPE_CHECKING:
@@ -204,22 +203,15 @@ def write(evaluation: Evaluation, about: Mapping[str, Any], folder: Path) -> lis
         Where a file cannot be written.
     """
     from lensproc.evaluate.classification.picture import pictures_of
-    from lensproc.fits.atomic import atomic_write
 
     tables = {"scores": scores_table(evaluation), "images": images_table(evaluation)}
     if evaluation.bins:
         tables["bins"] = bins_table(evaluation)
     files: dict[str, bytes] = {"evaluate.json": to_json(evaluation, about).encode()}
-    for name, table in tables.items():
-        table.meta = {**about, **evaluation.dataset.describe()}
-        text = io.StringIO()
-        table.write(text, format="ascii.ecsv")
-        files[f"{name}.ecsv"] = text.getvalue().encode()
+    meta = {**about, **evaluation.dataset.describe()}
+    files |= {f"{name}.ecsv": ecsv_of(table, meta) for name, table in tables.items()}
     speed = {"unit": "images per second and process", **evaluation.speed}
     files["speed.json"] = (json.dumps(speed, indent=1) + "\n").encode()
     files |= {f"{name}.png": picture for name, picture in pictures_of(evaluation).items()}
     files["evaluate.md"] = report_of(evaluation).encode()
-    prepare_folder(folder)
-    for name, content in files.items():
-        atomic_write(folder / name, content)
-    return [folder / name for name in files]
+    return write_files(folder, files)

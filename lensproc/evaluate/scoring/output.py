@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lensproc.evaluate.experiment import Column, columns_of, make_table, records_of, spread_out
-from lensproc.evaluate.folder import prepare_folder
+from lensproc.evaluate.folder import ecsv_of, write_files
 from lensproc.evaluate.scoring.example import REFERENCES
 from lensproc.evaluate.scoring.markdown import report_of
 from lensproc.evaluate.scoring.metrics import psnr
@@ -166,7 +165,6 @@ def write(evaluation: Evaluation, about: Mapping[str, Any], folder: Path) -> lis
         Where a file cannot be written.
     """
     from lensproc.evaluate.scoring.picture import picture_of
-    from lensproc.fits.atomic import atomic_write
 
     tables = {
         "scores": scores_table(evaluation.summaries),
@@ -175,17 +173,11 @@ def write(evaluation: Evaluation, about: Mapping[str, Any], folder: Path) -> lis
     if evaluation.points:
         tables["points"] = points_table(evaluation.points)
     files: dict[str, bytes] = {"evaluate.json": to_json(evaluation, about).encode()}
-    for name, table in tables.items():
-        table.meta = {**about, **evaluation.dataset.describe(), "data_range": evaluation.data_range}
-        text = io.StringIO()
-        table.write(text, format="ascii.ecsv")
-        files[f"{name}.ecsv"] = text.getvalue().encode()
+    meta = {**about, **evaluation.dataset.describe(), "data_range": evaluation.data_range}
+    files |= {f"{name}.ecsv": ecsv_of(table, meta) for name, table in tables.items()}
     speed = {"unit": "images per second and process", **evaluation.speed}
     files["speed.json"] = (json.dumps(speed, indent=1) + "\n").encode()
     if evaluation.panels:
         files["examples.png"] = picture_of(evaluation)
     files["evaluate.md"] = report_of(evaluation).encode()
-    prepare_folder(folder)
-    for name, content in files.items():
-        atomic_write(folder / name, content)
-    return [folder / name for name in files]
+    return write_files(folder, files)
