@@ -14,8 +14,7 @@ from torch.nn import functional
 
 from lensproc.nn.consistency import matched_significance
 from lensproc.nn.forward import convolve
-
-
+from lensproc.nn.psf import SIGMA_PER_FWHM
 
 
 def gaussian_stamps(fwhm: torch.Tensor, side: int) -> torch.Tensor:
@@ -34,7 +33,7 @@ def gaussian_stamps(fwhm: torch.Tensor, side: int) -> torch.Tensor:
         Values at pixel centres, for the width is that of the effective PSF.
     """
     squared = _squared_radius(side, fwhm)
-    stamps = torch.exp(-0.5 * squared / (fwhm[:, None, None] / PER_FWHM) ** 2)
+    stamps = torch.exp(-0.5 * squared / (fwhm[:, None, None] * SIGMA_PER_FWHM) ** 2)
     return stamps / stamps.sum((1, 2), keepdim=True)
 
 

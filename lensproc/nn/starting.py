@@ -7,8 +7,12 @@ reads it out; the other channels start at random as ever. Activations let it pas
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
+
+from lensproc.errors import UsageError
 
 OTHERS = 0.1
 """Factor on the random weights with which the last convolution reads the other channels."""
@@ -18,6 +22,27 @@ LINEAR = (0.25, 0.75, 0.75, 0.25)
 """Transposed convolution of stride 2 that interpolates linearly."""
 CUBIC = (-0.0234375, -0.0703125, 0.2265625, 0.8671875, 0.8671875, 0.2265625, -0.0703125, -0.0234375)
 """The same by cubic convolution with a = -1/2 (Keys 1981) at quarters of a pixel."""
+
+
+def begin(network: Any, start: object, other: str = "interpolation") -> None:
+    """Start a network as a recipe's ``[network] start`` says.
+
+    Parameters
+    ----------
+    network : nn.Module
+        With a method `start_as_interpolation`.
+    start : object
+        ``random``: as it is; the word `other`: as an interpolation of its input.
+
+    Raises
+    ------
+    UsageError
+        For a third word.
+    """
+    if start not in ("random", other):
+        raise UsageError(f"[network] start {start!r} is not random or {other}")
+    if start == other:
+        network.start_as_interpolation()
 
 
 def _profile(*values: float) -> torch.Tensor:

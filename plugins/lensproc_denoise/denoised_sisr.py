@@ -17,12 +17,13 @@ from lensproc.contract.weights import weights_path
 from lensproc.errors import UsageError, WeightsError
 from lensproc.nn.resnet_sisr import ResnetSISR
 from lensproc.nn.spec import from_spec, full_spec
+from lensproc.nn.starting import begin
 from lensproc.nn.weights import read_weights
 from lensproc.simulate.image import Simulated
 from lensproc.simulate.samples import sample
 from lensproc_denoise import DENOISER, SIGMAS
-from lensproc_denoise.denoiser import begin, for_sigma, require_sigma
 from lensproc_denoise.denoiser import build as build_denoiser
+from lensproc_denoise.denoiser import for_sigma, require_sigma
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
@@ -124,7 +125,7 @@ def training(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
     spec = {**full_spec(DenoisedSISR, rest), "denoiser": weights.metadata["network"]}
     network = build(spec)
     network.denoiser.load_state_dict(weights.state)
-    begin(network.sisr, start, "interpolation")
+    begin(network.sisr, start)
     return TrainingTask(
         network=network,
         network_spec=spec,

@@ -15,6 +15,7 @@ from lensproc.contract.training import Fields, TrainingTask
 from lensproc.errors import UsageError, WeightsError
 from lensproc.nn.resnet_sisr import ResnetSISR
 from lensproc.nn.spec import from_spec, full_spec
+from lensproc.nn.starting import begin
 from lensproc_denoise.samples import unit_range
 
 if TYPE_CHECKING:
@@ -87,20 +88,6 @@ def add_noise(batch: Fields, generator: torch.Generator, sigma: float) -> Fields
     low, high = noisy.amin((1, 2, 3), keepdim=True), noisy.amax((1, 2, 3), keepdim=True)
     scale = high - low
     return {"image": (noisy - low) / scale, "truth": (truth - low) / scale, "scale": scale}
-
-
-def begin(network: ResnetSISR, start: object, other: str) -> None:
-    """Start a network at random, or, where `start` is the word `other`, as an interpolation of its input.
-
-    Raises
-    ------
-    UsageError
-        For a third word.
-    """
-    if start not in ("random", other):
-        raise UsageError(f"[network] start {start!r} is not random or {other}")
-    if start == other:
-        network.start_as_interpolation()
 
 
 def squared_error(network: torch.nn.Module, batch: Fields) -> dict[str, torch.Tensor]:

@@ -20,6 +20,7 @@ from lensproc.nn.discriminator import Discriminator, small_discriminator
 from lensproc.nn.losses import image_loss
 from lensproc.nn.prepare import affine_for
 from lensproc.nn.spec import from_spec, full_spec
+from lensproc.nn.starting import begin
 from lensproc.simulate.samples import sample
 from lensproc_srgan.content import Content, Metrics, PixelLoss, closure, generate, shown
 from lensproc_srgan.features import feature_network
@@ -44,7 +45,6 @@ LOSS: dict[str, Any] = {
 """Entries of ``[loss]`` with their defaults: kind of the distance of pixels and its weight; which features, their
 weight and the classifier's file; weights of matched filter, apertures and flux; which discriminator."""
 DISCRIMINATORS = ("small", "report")
-STARTS = ("random", "interpolation")
 
 
 def srgan(manifest: Manifest, recipe: TrainingRecipe) -> AdversarialTask:
@@ -76,15 +76,12 @@ def task(manifest: Manifest, recipe: TrainingRecipe, kind: str = "bce") -> Adver
     """
     spec = dict(recipe.network)
     start = spec.pop("start", "random")
-    if start not in STARTS:
-        raise UsageError(f"[network] start {start!r} is not {' or '.join(STARTS)}")
     table = dict(recipe.loss)
     settings = AdversarialSettings.from_table({"kind": kind, **table.pop("adversarial", {})})
     loss = _loss(table)
     network = from_spec(GENERATORS[manifest.id], spec, manifest.id)
     require_reach(network, manifest)
-    if start == "interpolation":
-        network.start_as_interpolation()  # type: ignore[operator]
+    begin(network, start)
     features, seen = feature_network(loss["features"], loss["classifier"])
     weights = {
         "pixels": float(loss["pixels"]),

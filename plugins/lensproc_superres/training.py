@@ -21,6 +21,7 @@ from lensproc.errors import UsageError
 from lensproc.nn.losses import image_loss, psnr
 from lensproc.nn.prepare import affine_for
 from lensproc.nn.spec import from_spec, full_spec
+from lensproc.nn.starting import begin
 
 if TYPE_CHECKING:
     import torch
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest
     from lensproc.contract.training import Fields, TrainingRecipe
     from lensproc.simulate.image import Simulated
-
-STARTS = ("random", "interpolation")
 
 
 def task(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
@@ -42,16 +41,13 @@ def task(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
     """
     spec = dict(recipe.network)
     start = spec.pop("start", "random")
-    if start not in STARTS:
-        raise UsageError(f"[network] start {start!r} is not {' or '.join(STARTS)}")
     unknown = sorted(set(recipe.loss) - {"kind"})
     if unknown:
         raise UsageError(f"[loss] has no {', '.join(unknown)}", remedy="it has: kind")
     kind = importlib.import_module(manifest.factory.split(":")[0]).Network
     network = from_spec(kind, spec, manifest.id)
     require_reach(network, manifest)
-    if start == "interpolation":
-        network.start_as_interpolation()
+    begin(network, start)
     return TrainingTask(
         network=network,
         network_spec=full_spec(kind, spec),
