@@ -10,8 +10,9 @@ import torch
 from lensproc.contract.registry import load_registry
 from lensproc.nn.blocks import parameter_count
 from lensproc.nn.resnet_simple import ResnetSimple
+from lensproc.nn.side import to_side
 from lensproc.nn.weights import save_weights
-from lensproc_substructure import anomaly, resnet_18, resnet_simple, side, two_level
+from lensproc_substructure import anomaly, resnet_18, resnet_simple, two_level
 from lensproc_substructure.anomaly import SmallMobileViT, folded, unfolded
 from lensproc_substructure.resnet_18 import Resnet18
 from lensproc_substructure.two_level import TwoLevel
@@ -120,17 +121,17 @@ def test_a_turned_image_has_the_same_mean_over_the_views():
 def test_resampling_keeps_the_mean_and_the_place():
     axis = torch.arange(300.0)
     fine = torch.exp(-((axis - 100.0) ** 2 + (axis[:, None] - 180.0) ** 2) / 800.0)[None, None]
-    coarse = side.to_side(fine, 150)
+    coarse = to_side(fine, 150)
     assert float(coarse.mean()) == pytest.approx(float(fine.mean()), rel=1e-3)
     x = float((coarse.sum((0, 1, 2)) * torch.arange(150.0)).sum() / coarse.sum())
     y = float((coarse.sum((0, 1, 3)) * torch.arange(150.0)).sum() / coarse.sum())
     assert (x, y) == pytest.approx((0.5 * 100.5 - 0.5, 0.5 * 180.5 - 0.5), abs=0.01)
-    assert torch.equal(side.to_side(coarse, 150), coarse)
+    assert torch.equal(to_side(coarse, 150), coarse)
 
 
 def test_noise_is_averaged_where_there_are_fewer_pixels():
     noise = torch.randn(1, 1, 600, 600, generator=torch.Generator().manual_seed(0))
-    assert float(side.to_side(noise, 150).std()) < 0.4
+    assert float(to_side(noise, 150).std()) < 0.4
 
 
 def test_patches_are_put_back_where_they_were():
