@@ -78,8 +78,8 @@ def bare_network(stage: str) -> Callable[[Any], Any]:
 
     from lensproc.contract.registry import load_registry
     from lensproc.contract.weights import weights_path
+    from lensproc.nn.lens_sr import LensSR
     from lensproc.nn.weights import read_weights
-    from lensproc_superres.lens_sr import LensSR
 
     manifest = load_registry().manifest(stage)
     weights = read_weights(weights_path(manifest, manifest.defaults))

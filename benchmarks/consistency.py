@@ -18,18 +18,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lensproc.contract.lens_sr_stage import allowance
 from lensproc.contract.registry import load_registry
 from lensproc.contract.weights import weights_path
 from lensproc.cutout import PSF
 from lensproc.nn.consistency import Consistency, consistent, matched_significance
 from lensproc.nn.forward import forward
+from lensproc.nn.lens_sr import LensSR, bicubic, limits
 from lensproc.nn.psf import matching_kernel
 from lensproc.nn.weights import read_weights
 from lensproc.simulate.image import simulate
 from lensproc.simulate.recipe import load_recipe
 from lensproc.simulate.samples import sample
-from lensproc_superres.lens_sr import LensSR, bicubic, limits
-from lensproc_superres.lens_sr_stage import allowance
 
 SEED = 77
 SCENES = {

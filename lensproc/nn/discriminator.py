@@ -35,6 +35,8 @@ class Discriminator(nn.Module):
         batch are taken (Miyato et al. 2018, ICLR, arXiv:1802.05957); ``none``.
     slope : float
         Of the activation below 0.
+    channels : int
+        Of the images: 2 where each is shown beside what it was made from.
 
     Raises
     ------
@@ -49,6 +51,7 @@ class Discriminator(nn.Module):
         pooled: int = 4,
         norm: str = "batch",
         slope: float = 0.0,
+        channels: int = 1,
     ) -> None:
         super().__init__()
         if norm not in NORMS:
@@ -62,7 +65,7 @@ class Discriminator(nn.Module):
         def active() -> nn.Module:
             return nn.LeakyReLU(slope) if slope else nn.ReLU()
 
-        layers = [bounded(nn.Conv2d(1, widths[0], side, padding=side // 2)), active()]
+        layers = [bounded(nn.Conv2d(channels, widths[0], side, padding=side // 2)), active()]
         for before, after in itertools.pairwise(widths):
             layers.append(bounded(nn.Conv2d(before, after, 3, stride=2, padding=1)))
             if norm == "batch":
@@ -74,11 +77,11 @@ class Discriminator(nn.Module):
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (N, 1) of images (N, 1, H, W)."""
+        """Logits (N, 1) of images (N, C, H, W)."""
         logits: torch.Tensor = self.judge(self.maps(images).flatten(1))
         return logits
 
 
-def small_discriminator(norm: str = "none") -> Discriminator:
-    """Build a discriminator for a processor: 228,609 parameters, conv5 16 and three halvings up to 128."""
-    return Discriminator(SMALL, side=5, norm=norm, slope=0.2)
+def small_discriminator(norm: str = "none", channels: int = 1) -> Discriminator:
+    """Build a discriminator for a processor: conv5 16, three halvings up to 128; 228,609 parameters, 1 channel."""
+    return Discriminator(SMALL, side=5, norm=norm, slope=0.2, channels=channels)

@@ -13,6 +13,15 @@ from lensproc.contract.weights import weights_option
 
 lensproc_api = 1
 
+STRENGTH = Option(
+    "strength",
+    "float",
+    1.0,
+    "how much of the adversarial training to take: 0 for the weights learned by pixels, 1 for all",
+    0.0,
+    1.0,
+)
+
 
 def _generator(stage_id: str, halo: int, summary: str, citation: str) -> Manifest:
     """Manifest of a generator that takes images of range [0, 1] and halves the width of their PSF."""
@@ -24,14 +33,7 @@ def _generator(stage_id: str, halo: int, summary: str, citation: str) -> Manifes
         summary=summary,
         citation=citation,
         options=(
-            Option(
-                "strength",
-                "float",
-                1.0,
-                "how much of the adversarial training to take: 0 for the weights learned by pixels, 1 for all",
-                0.0,
-                1.0,
-            ),
+            STRENGTH,
             weights_option(),
         ),
         scale=2,
@@ -58,9 +60,30 @@ ESRGAN = _generator(
     "Wang et al. 2018, ECCVW, arXiv:1809.00219",
 )
 
+LENS_GAN = Manifest(
+    id="lens-gan",
+    kind="enhance",
+    factory="lensproc_srgan.lens_gan:lens_gan",
+    training="lensproc_srgan.lens_gan:task",
+    summary="lens-sr trained against a discriminator that sees the input too, with losses that see point sources",
+    citation="Mirza & Osindero 2014, arXiv:1411.1784",
+    options=(
+        STRENGTH,
+        Option("consistency", "bool", True, "put back what the input measured and the network missed"),
+        weights_option(),
+    ),
+    scale=2,
+    normalisation="noise",
+    output_psf=0.5,
+    halo="global",
+    dtypes=("float32", "bfloat16"),
+    generative=True,
+    tolerance=Tolerance(flux=0.05, centroid=0.1),
+)
+
 
 @hookimpl
 def lensproc_register_stages(register: Callable[[Manifest], None]) -> None:
     """Hand over the manifests of this package."""
-    for manifest in (SRGAN, ESRGAN):
+    for manifest in (SRGAN, ESRGAN, LENS_GAN):
         register(manifest)

@@ -107,8 +107,8 @@ ESRN = _network(
 LENS_SR = Manifest(
     id="lens-sr",
     kind="enhance",
-    factory="lensproc_superres.lens_sr_stage:lens_sr",
-    training="lensproc_superres.lens_sr_training:task",
+    factory="lensproc_superres.lens_sr:lens_sr",
+    training="lensproc_superres.lens_sr:task",
     summary="network for lenses of any survey: half the PSF's width, errors, agreement with the input",
     options=(
         Option("consistency", "bool", True, "put back what the input measured and the network missed"),

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from lensproc.contract.lens_sr_stage import allowance
 from lensproc.contract.registry import load_registry
 from lensproc.contract.stage import Batch, Item
 from lensproc.contract.training import TrainingRecipe
 from lensproc.cutout import PSF
+from lensproc.nn.bright_stars import bright_stars
+from lensproc.nn.lens_sr import LensSR, bicubic, limits, local_scale
+from lensproc.nn.lens_sr_learning import fine_scale, loss, metrics, prepare
 from lensproc.nn.psf import gaussian_psf
 from lensproc.nn.weights import save_weights
-from lensproc_superres.lens_sr import LensSR, bicubic, limits, local_scale
-from lensproc_superres.lens_sr_stage import allowance, lens_sr
-from lensproc_superres.lens_sr_stars import bright_stars
-from lensproc_superres.lens_sr_training import fine_scale, loss, metrics, prepare, task
+from lensproc_superres.lens_sr import lens_sr, task
 
 SMALL = {"width": 8, "blocks": 1, "fine": 4}
 WEIGHTS = {"points": 4.0, "flux": 0.1, "square": 0.5, "beta": 0.5}

@@ -15,7 +15,7 @@ from lensproc.simulate.image import simulate
 from lensproc.simulate.psf import PSFModel
 from lensproc.simulate.recipe import load_recipe
 from lensproc.simulate.samples import sample
-from lensproc_superres.lens_sr_stage import lens_sr
+from lensproc_superres.lens_sr import lens_sr
 
 FWHM, SIDE = 3.4, 49
 

@@ -1,31 +1,32 @@
-"""How ``lens-sr`` learns: a Gaussian likelihood that sees point sources, and light that must not be lost.
+"""What teaches the network of `lensproc.nn.lens_sr`: batches in units of their noise, and what it has to lose.
 
 Each image is brought to units of its sky's noise. On the way it may get more noise, another pedestal, or lose its
 variance plane, so that the network meets the whole range of what surveys deliver, and files without a plane.
+
+A Gaussian likelihood sees point sources, light must not be lost, and the response of point sources to a matched
+filter and their fluxes may count too.
 """
 
 from __future__ import annotations
-
-import functools
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lensproc.contract.training import Fields, TrainingRecipe, TrainingTask
-from lensproc.simulate.samples import sample
-from lensproc_superres.lens_sr import SCALE, LensSR, local_scale
-from lensproc_superres.lens_sr_stars import bright_stars
+from lensproc.nn.bright_stars import bright_stars
+from lensproc.nn.lens_sr import NARROWER, SCALE, local_scale
+from lensproc.nn.point_losses import aperture_loss, gaussian_stamps, response_loss
 
-if TYPE_CHECKING:
-    from lensproc.contract.manifest import Manifest
+Fields = dict[str, Tensor]
 
 FIELDS = ("image", "variance", "sharp2", "points2", "fwhm", "sky", "noise")
+"""What a sample has to have."""
 SCALES = {"image": 1, "variance": 1, "sharp2": SCALE, "points2": SCALE}
 
 EXTRA_NOISE = 2.0
 """Half of the samples get white noise of up to this many times the noise they have."""
+PSF_SIDE = 25
+"""Side of the output's PSF in the loss of the matched response [output px]."""
 PEDESTAL = 0.5
 """Standard deviation of the error of the sky's level [σ]."""
 SQUARE = 8
@@ -34,38 +35,10 @@ UNKNOWN_VARIANCE = 0.25
 """Share of samples whose variance is replaced by its median, as of a file without a variance plane."""
 
 
-def task(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
-    """Return the training task of ``lens-sr``.
-
-    Parameters
-    ----------
-    manifest : Manifest
-        Of the stage.
-    recipe : TrainingRecipe
-        ``[network]``: ``width``, ``blocks``, ``fine``. ``[loss]``: ``points`` (weight of point sources over the
-        rest), ``flux`` (weight of the light in squares), ``square`` (weight of the squared error), ``beta``,
-        ``stars`` (share of samples that get a very bright star).
-    """
-    spec = {"width": 48, "blocks": 6, "fine": 8} | dict(recipe.network)
-    weights = {"points": 4.0, "flux": 0.1, "square": 0.5, "beta": 0.5, "stars": 0.0} | dict(recipe.loss)
-    stars = float(weights.pop("stars"))
-    return TrainingTask(
-        network=LensSR(**spec),
-        network_spec=spec,
-        sample=functools.partial(sample, fields=FIELDS),
-        scales=SCALES,
-        prepare=functools.partial(prepare, stars=stars),
-        loss=functools.partial(loss, **weights),
-        metrics=metrics,
-        monitor="score",
-        scales_with_light=True,  # the network works in units of `local_scale`, its other inputs end at `BRIGHTEST`
-    )
-
-
 def prepare(batch: Fields, generator: torch.Generator, stars: float = 0.0) -> Fields:
     """Bring a batch to units of its noise, and vary noise, pedestal and what is known of the variance.
 
-    `stars` is the share of samples that get one very bright star (`lens_sr_stars`).
+    `stars` is the share of samples that get one very bright star (`lensproc.nn.bright_stars`).
     """
     image, stated, truth, points = (
         batch[name][:, None].float() for name in ("image", "variance", "sharp2", "points2")
@@ -108,16 +81,50 @@ def _column(values: Tensor) -> Tensor:
 
 
 def loss(
-    network: torch.nn.Module, batch: Fields, points: float, flux: float, square: float, beta: float
+    network: torch.nn.Module,
+    batch: Fields,
+    points: float,
+    flux: float,
+    square: float,
+    beta: float,
+    response: float = 0.0,
+    apertures: float = 0.0,
 ) -> dict[str, Tensor]:
-    """Likelihood of the truth, squared error in units of the local scale, and light in squares.
+    """Return ``loss`` of a batch and its parts; see `image_loss`."""
+    image, sigma = network(batch["image"], batch["variance"], batch["fwhm"])
+    return image_loss(image, sigma, batch, points, flux, square, beta, response, apertures)
+
+
+def image_loss(
+    image: Tensor,
+    sigma: Tensor,
+    batch: Fields,
+    points: float,
+    flux: float,
+    square: float,
+    beta: float,
+    response: float = 0.0,
+    apertures: float = 0.0,
+) -> dict[str, Tensor]:
+    """Likelihood of the truth, squared error in units of the local scale, light in squares, and point sources.
+
+    Parameters
+    ----------
+    image, sigma : Tensor, shape (N, 1, 2H, 2W)
+        What the network made.
+    batch : mapping of str to Tensor
+        Of `prepare`.
+    points : float
+        Weight of the pixels of point sources over the rest.
+    flux, square, beta, response, apertures : float
+        Weights of the light in squares and of the squared error; power of the likelihood's weight; weights of the
+        matched response and of the fluxes of known point sources (`lensproc.nn.point_losses`), not computed at 0.
 
     Notes
     -----
     The likelihood is weighted by (σ/L)^2β with no gradient through the weight (β-NLL; Seitzer et al. 2022,
     arXiv:2203.09168): else pixels that are hard from the start are given up.
     """
-    image, sigma = network(batch["image"], batch["variance"], batch["fwhm"])
     scale = fine_scale(batch)
     error = image - batch["truth"]
     weight = 1.0 + points * batch["points"]
@@ -132,7 +139,21 @@ def loss(
         "light": light.mean(),
     }
     total = parts["likelihood"] + square * parts["square"] + flux * parts["light"]
+    if response:
+        fwhm, noise = _fine(batch)
+        parts["response"] = response_loss(image, batch["truth"], gaussian_stamps(fwhm, PSF_SIDE), noise)
+        total = total + response * parts["response"]
+    if apertures:
+        fwhm, noise = _fine(batch)
+        parts["apertures"] = aperture_loss(image, batch["truth"], batch["points"], fwhm, noise)
+        total = total + apertures * parts["apertures"]
     return {"loss": total, **parts}
+
+
+def _fine(batch: Fields) -> tuple[Tensor, Tensor]:
+    """FWHM [output px] and noise [noise of the input] on the pixels of the output, each of shape (N,)."""
+    fwhm = SCALE * NARROWER * batch["fwhm"].flatten()
+    return fwhm, torch.full_like(fwhm, float(SCALE))
 
 
 def metrics(network: torch.nn.Module, batch: Fields) -> dict[str, Tensor]:

@@ -1,8 +1,8 @@
-"""The stage ``lens-sr``: normalise, run the network, make its image agree with the input."""
+"""A stage of the network of `lensproc.nn.lens_sr`: normalise, run it, make its image agree with the input."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,8 +16,8 @@ from lensproc.cutout import PSF
 from lensproc.nn.consistency import Consistency, consistent
 from lensproc.nn.forward import stack_kernels
 from lensproc.nn.forward_error import H_ERROR
+from lensproc.nn.lens_sr import SCALE, limits
 from lensproc.nn.psf import matching_kernel, psf_image
-from lensproc_superres.lens_sr import SCALE, LensSR, limits
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
@@ -31,7 +31,7 @@ STAND_IN = PSF(3.0)
 
 
 class LensSRStage(NetworkStage):
-    """``lens-sr``: twice the sampling, half the width of the PSF, an error for every pixel.
+    """``lens-sr`` or ``lens-gan``: twice the sampling, half the width of the PSF, an error for every pixel.
 
     Parameters
     ----------
@@ -39,9 +39,16 @@ class LensSRStage(NetworkStage):
         Its ``output_psf`` is what the network was trained for.
     options : mapping
         ``consistency``: whether the last step is taken.
+    build : callable
+        Hyperparameters to a network that is called as `lensproc.nn.lens_sr.LensSR` is.
     """
 
-    def __init__(self, manifest: Manifest, options: Mapping[str, OptionValue]) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        options: Mapping[str, OptionValue],
+        build: Callable[[Mapping[str, Any]], torch.nn.Module],
+    ) -> None:
         super().__init__(manifest, options, build)
 
     def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
@@ -116,13 +123,3 @@ def in_noise_units(batch: Batch) -> tuple[Tensor, Tensor]:
     # a pixel without a measurement has no variance; it is filled, and counts as typical
     known = torch.isfinite(variance) & (variance > 0)
     return batch.images / noise, torch.where(known, variance, torch.ones_like(variance)).clamp(min=1e-4)
-
-
-def build(spec: Mapping[str, Any]) -> torch.nn.Module:
-    """Build the network of a weights file."""
-    return LensSR(**spec)
-
-
-def lens_sr(manifest: Manifest, options: Mapping[str, OptionValue]) -> LensSRStage:
-    """Build the stage ``lens-sr``."""
-    return LensSRStage(manifest, options)
