@@ -102,9 +102,9 @@ def bare(weights: str, files: list[str], seconds: float) -> None:
     """Catch what the stage gives its network, then time the network for so long (a process of `bare_cost`)."""
     import torch
 
+    from lensproc.contract import classifier_stage
     from lensproc.evaluate.scoring.methods import open_method
     from lensproc.fits.read import read
-    from lensproc_substructure import classifier_stage
 
     caught = []
     original = classifier_stage.outputs_of_views

@@ -6,56 +6,16 @@ This file holds manifests only and imports neither numpy nor torch: ``lensproc p
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from lensproc.contract.classifier_manifest import CLASSIFIER_OPTIONS, classifier_manifest
 from lensproc.contract.hookspecs import hookimpl
 from lensproc.contract.manifest import DataFile, Manifest, Option
-from lensproc.contract.weights import weights_option
 
 lensproc_api = 1
 
-CLASSIFIER_OPTIONS = (
-    Option(
-        "views",
-        "str",
-        "8",
-        "flips and quarter turns whose probabilities are averaged; 1 is faster",
-        choices=("8", "1"),
-    ),
-    Option(
-        "also_enhanced",
-        "bool",
-        False,
-        "classify the image of the stages before it too, and say where the two disagree",
-    ),
-    Option(
-        "saliency",
-        "str",
-        "none",
-        "plane SALIENCY: what speaks for the likeliest class, pixel by pixel; needs lensproc[explain]",
-        choices=("none", "integrated-gradients", "grad-cam"),
-    ),
-    weights_option(),
-)
-
-
-def _classifier(stage: str, module: str, summary: str, **more: Any) -> Manifest:
-    """Manifest of a classifier of this package; most read images of range [0, 1]."""
-    said = {"options": CLASSIFIER_OPTIONS, "normalisation": "range", **more}
-    return Manifest(
-        id=stage,
-        kind="classify",
-        factory=f"lensproc_substructure.{module}:stage",
-        training=f"lensproc_substructure.{module}:training",
-        summary=summary,
-        sees="original",
-        **said,
-    )
-
-
-SUBSTRUCTURE = _classifier(
+SUBSTRUCTURE = classifier_manifest(
     "substructure",
-    "substructure",
+    "lensproc_substructure.substructure",
     "no substructure, subhalos or a vortex, for cutouts of any size, pixel scale and noise",
     normalisation="noise",
     weights=(
@@ -66,9 +26,9 @@ SUBSTRUCTURE = _classifier(
     ),
 )
 
-RESNET_SIMPLE = _classifier(
+RESNET_SIMPLE = classifier_manifest(
     "resnet-simple",
-    "resnet_simple",
+    "lensproc_substructure.resnet_simple",
     "no substructure, subhalos or a vortex, by a short residual network",
     citation="He et al. 2016, CVPR, 770",
     weights=(
@@ -79,16 +39,16 @@ RESNET_SIMPLE = _classifier(
     ),
 )
 
-RESNET_18 = _classifier(
+RESNET_18 = classifier_manifest(
     "resnet-18",
-    "resnet_18",
+    "lensproc_substructure.resnet_18",
     "no substructure, subhalos or a vortex, by the residual network of 18 layers",
     citation="He et al. 2016, CVPR, 770",
 )
 
-TIMM = _classifier(
+TIMM = classifier_manifest(
     "timm",
-    "timm_backbone",
+    "lensproc_substructure.timm_backbone",
     "no substructure, subhalos or a vortex, by any backbone of timm: timm:resnet34, timm:efficientnet_b2",
     citation="Wightman 2019, PyTorch Image Models",
     family="backbone",
@@ -98,15 +58,15 @@ TIMM = _classifier(
     ),
 )
 
-TWO_LEVEL = _classifier(
+TWO_LEVEL = classifier_manifest(
     "two-level",
-    "two_level",
+    "lensproc_substructure.two_level",
     "the two likeliest classes, then a network that tells those two apart",
 )
 
-ANOMALY = _classifier(
+ANOMALY = classifier_manifest(
     "anomaly",
-    "anomaly",
+    "lensproc_substructure.anomaly",
     "whether a lens has substructure or not",
     citation="Mehta & Rastegari 2022, ICLR",
 )

@@ -10,16 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lensproc.contract.classifier_training import classification_task, in_range
+from lensproc.nn.classifying.calibrated import Calibrated
+from lensproc.nn.classifying.classes import SUBSTRUCTURE
 from lensproc.nn.side import to_side
 from lensproc.nn.spec import from_spec, full_spec
-from lensproc_substructure.calibrated import Calibrated
-from lensproc_substructure.classes import SUBSTRUCTURE
-from lensproc_substructure.training import classification_task, in_range
 
 if TYPE_CHECKING:
+    from lensproc.contract.classifier_stage import ClassifierStage
     from lensproc.contract.manifest import Manifest, OptionValue
     from lensproc.contract.training import TrainingRecipe, TrainingTask
-    from lensproc_substructure.classifier_stage import ClassifierStage
 
 PATCH = 2
 """Side of the patches whose pixels of one place attend to each other [px of the maps]."""
@@ -186,7 +186,7 @@ class SmallMobileViT(nn.Module):
 
 def stage(manifest: Manifest, options: Mapping[str, OptionValue]) -> ClassifierStage:
     """Build the stage."""
-    from lensproc_substructure.classifier_stage import ClassifierStage
+    from lensproc.contract.classifier_stage import ClassifierStage
 
     return ClassifierStage(manifest, options, build, SUBSTRUCTURE)
 

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 
 from lensproc.errors import UsageError
+from lensproc.nn.classifying.classes import FIELDS
 from lensproc.simulate.image import Simulated
 from lensproc.simulate.samples import sample
-
-FIELDS = ("image", "label", "sky", "sigma", "fwhm")
-"""Fields of a simulated lens: raw pixels, class, level and noise of the sky, FWHM of the PSF."""
 
 
 def padded_sample(sim: Simulated, side: int) -> dict[str, Any]:

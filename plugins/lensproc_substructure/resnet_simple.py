@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from lensproc.contract.classifier_training import classification_task
+from lensproc.nn.classifying.calibrated import Calibrated
 from lensproc.nn.resnet_simple import ResnetSimple
 from lensproc.nn.spec import from_spec, full_spec
-from lensproc_substructure.calibrated import Calibrated
-from lensproc_substructure.training import classification_task
 
 if TYPE_CHECKING:
+    from lensproc.contract.classifier_stage import ClassifierStage
     from lensproc.contract.manifest import Manifest, OptionValue
     from lensproc.contract.training import TrainingRecipe, TrainingTask
-    from lensproc_substructure.classifier_stage import ClassifierStage
 
 
 def stage(manifest: Manifest, options: Mapping[str, OptionValue]) -> ClassifierStage:
     """Build the stage."""
-    from lensproc_substructure.classifier_stage import ClassifierStage
+    from lensproc.contract.classifier_stage import ClassifierStage
 
     return ClassifierStage(manifest, options, build)
 

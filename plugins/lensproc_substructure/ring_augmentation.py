@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from lensproc.errors import UsageError
 from lensproc.nn.psf import SIGMA_PER_FWHM
-from lensproc_substructure.ring import Rings
+from lensproc.nn.ring import Rings
 
 REACH = 4
 """Half the side of the blurring kernel [px]."""

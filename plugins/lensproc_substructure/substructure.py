@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from lensproc.contract.classifier_stage import ClassifierStage
+from lensproc.contract.classifier_training import classification_task
 from lensproc.contract.training import Fields
+from lensproc.nn.classifying.calibrated import Calibrated
+from lensproc.nn.ring import measure_rings, to_ring
 from lensproc.nn.spec import from_spec, full_spec
-from lensproc_substructure.calibrated import Calibrated
-from lensproc_substructure.classifier_stage import ClassifierStage
+from lensproc.nn.substructure_network import SubstructureNetwork, planes_and_context
 from lensproc_substructure.padded import padded_sample
-from lensproc_substructure.ring import measure_rings, to_ring
 from lensproc_substructure.ring_augmentation import Moved, RingAugmentation
-from lensproc_substructure.substructure_network import SubstructureNetwork, planes_and_context
-from lensproc_substructure.training import classification_task
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
     from lensproc.contract.stage import Batch
     from lensproc.contract.training import TrainingRecipe, TrainingTask
-    from lensproc_substructure.saliency import Frame, Inputs
+    from lensproc.nn.classifying.saliency import Frame, Inputs
 
 FRAME = 150
 """Side of the frame that training images are put into [px]."""

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from lensproc.contract.classifier_training import classification_task
 from lensproc.errors import UsageError, WeightsError
+from lensproc.nn.classifying.calibrated import Calibrated
+from lensproc.nn.classifying.classes import CLASSES
 from lensproc.nn.side import SIDE, to_side
 from lensproc.nn.spec import from_spec, full_spec
-from lensproc_substructure.calibrated import Calibrated
-from lensproc_substructure.classes import CLASSES
-from lensproc_substructure.training import classification_task
 
 if TYPE_CHECKING:
+    from lensproc.contract.classifier_stage import ClassifierStage
     from lensproc.contract.manifest import Manifest, OptionValue
     from lensproc.contract.training import TrainingRecipe, TrainingTask
-    from lensproc_substructure.classifier_stage import ClassifierStage
 
 HEADS = ("linear", "bn-dropout")
 INSTALL = "pip install 'lensproc[timm]'"
@@ -169,7 +169,7 @@ def feature_size(body: nn.Module, side: int, name: str) -> int:
 
 def stage(manifest: Manifest, options: Mapping[str, OptionValue]) -> ClassifierStage:
     """Build the stage."""
-    from lensproc_substructure.classifier_stage import ClassifierStage
+    from lensproc.contract.classifier_stage import ClassifierStage
 
     return ClassifierStage(manifest, options, partial(build, name=manifest.id))
 

@@ -10,18 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lensproc.contract.classifier_training import classification_task
 from lensproc.contract.training import Fields
+from lensproc.nn.classifying.calibrated import Calibrated
+from lensproc.nn.classifying.classes import CLASSES
 from lensproc.nn.resnet_simple import FEATURES, ResnetSimple
 from lensproc.nn.side import SIDE, to_side
 from lensproc.nn.spec import from_spec, full_spec
-from lensproc_substructure.calibrated import Calibrated
-from lensproc_substructure.classes import CLASSES
-from lensproc_substructure.training import classification_task
 
 if TYPE_CHECKING:
+    from lensproc.contract.classifier_stage import ClassifierStage
     from lensproc.contract.manifest import Manifest, OptionValue
     from lensproc.contract.training import TrainingRecipe, TrainingTask
-    from lensproc_substructure.classifier_stage import ClassifierStage
 
 PAIRS = tuple(combinations(range(len(CLASSES)), 2))
 """Classes of each pair, the lower label first."""
@@ -147,7 +147,7 @@ def both_levels_loss(network: nn.Module, batch: Fields) -> dict[str, torch.Tenso
 
 def stage(manifest: Manifest, options: Mapping[str, OptionValue]) -> ClassifierStage:
     """Build the stage."""
-    from lensproc_substructure.classifier_stage import ClassifierStage
+    from lensproc.contract.classifier_stage import ClassifierStage
 
     return ClassifierStage(manifest, options, build)
 

@@ -9,14 +9,14 @@ import torch
 
 from lensproc.contract.registry import load_registry
 from lensproc.nn.blocks import parameter_count
+from lensproc.nn.classifying.views import outputs_of_views
+from lensproc.nn.resnet_18 import Resnet18
 from lensproc.nn.resnet_simple import ResnetSimple
 from lensproc.nn.side import to_side
 from lensproc.nn.weights import save_weights
 from lensproc_substructure import anomaly, resnet_18, resnet_simple, two_level
 from lensproc_substructure.anomaly import SmallMobileViT, folded, unfolded
-from lensproc_substructure.resnet_18 import Resnet18
 from lensproc_substructure.two_level import TwoLevel
-from lensproc_substructure.views import outputs_of_views
 
 MODULES = {
     "resnet-simple": resnet_simple,

@@ -10,10 +10,10 @@ import torch
 from lensproc.contract.registry import load_registry
 from lensproc.contract.training import TrainingRecipe
 from lensproc.errors import UsageError, WeightsError
+from lensproc.nn.classifying.views import outputs_of_views
 from lensproc.nn.weights import save_weights
 from lensproc_substructure import timm_backbone
 from lensproc_substructure.timm_backbone import TimmBackbone, build, load_timm, stage, training
-from lensproc_substructure.views import outputs_of_views
 
 SHORT = """
 [data]

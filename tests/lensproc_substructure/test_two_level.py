@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from lensproc_substructure.calibrated import Calibrated
+from lensproc.nn.classifying.calibrated import Calibrated
 from lensproc_substructure.two_level import PAIRS, TwoLevel, both_levels_loss, joined_log_probabilities
 
 

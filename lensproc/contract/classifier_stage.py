@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from lensproc.contract.class_findings import table_of, values_of
 from lensproc.contract.network import NetworkStage
 from lensproc.contract.stage import StageOutput
 from lensproc.enhanced import Plane
 from lensproc.errors import PluginError, WeightsError
-from lensproc_substructure.answer import Answers, answers_of
-from lensproc_substructure.calibrated import Calibrated
-from lensproc_substructure.classes import CLASSES
-from lensproc_substructure.findings import table_of, values_of
-from lensproc_substructure.saliency import PLANE, load_captum, saliency_of
-from lensproc_substructure.views import outputs_of_views
+from lensproc.nn.classifying.answer import Answers, answers_of
+from lensproc.nn.classifying.calibrated import Calibrated
+from lensproc.nn.classifying.classes import CLASSES
+from lensproc.nn.classifying.saliency import PLANE, load_captum, saliency_of
+from lensproc.nn.classifying.views import outputs_of_views
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
     from lensproc.contract.stage import Batch
-    from lensproc_substructure.saliency import Frame, Inputs
+    from lensproc.nn.classifying.saliency import Frame, Inputs
 
 
 class ClassifierStage(NetworkStage):

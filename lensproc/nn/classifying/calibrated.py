@@ -18,13 +18,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from lensproc_substructure.answer import (
+from lensproc.nn.classifying.answer import (
     COVERAGE,
     conformal_threshold,
     negative_log_likelihood,
     probabilities_of,
 )
-from lensproc_substructure.views import VIEWS, outputs_of_views
+from lensproc.nn.classifying.views import VIEWS, outputs_of_views
 
 Array = NDArray[np.float64]
 Inputs = Callable[[Mapping[str, torch.Tensor]], Sequence[torch.Tensor | None]]

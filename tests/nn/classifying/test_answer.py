@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lensproc_substructure.answer import (
+from lensproc.nn.classifying.answer import (
     answers_of,
     conformal_threshold,
     negative_log_likelihood,

@@ -8,18 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lensproc.contract.classifier_manifest import CLASSIFIER_OPTIONS
+from lensproc.contract.classifier_stage import ClassifierStage
 from lensproc.contract.manifest import Manifest
+from lensproc.nn.classifying.calibrated import Calibrated
+from lensproc.nn.classifying.classes import CLASSES
 from lensproc.nn.spec import from_spec
 from lensproc.nn.weights import save_weights
-from lensproc_substructure import CLASSIFIER_OPTIONS
-from lensproc_substructure.calibrated import Calibrated
-from lensproc_substructure.classes import CLASSES
-from lensproc_substructure.classifier_stage import ClassifierStage
 
 MANIFEST = Manifest(
     "tiny-classifier",
     "classify",
-    "tests.lensproc_substructure.tiny:stage",
+    "tests.tiny_classifier:stage",
     "for tests",
     sees="original",
     options=CLASSIFIER_OPTIONS,

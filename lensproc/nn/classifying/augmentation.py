@@ -10,7 +10,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from lensproc.contract.training import Fields
 from lensproc.errors import UsageError
 
 
@@ -58,7 +57,7 @@ class Augmentation:
         """Whether anything is done at all."""
         return self.share > 0 and (self.rotation > 0 or self.zoom != (1.0, 1.0))
 
-    def __call__(self, batch: Fields, generator: torch.Generator) -> torch.Tensor:
+    def __call__(self, batch: Mapping[str, torch.Tensor], generator: torch.Generator) -> torch.Tensor:
         """Turn and zoom ``image`` (N, H, W); beyond its edge lies ``sky`` (N,)."""
         image, sky = batch["image"].float(), batch["sky"].float()
         random = torch.rand((3, len(image)), generator=generator, device=image.device)

@@ -1,4 +1,4 @@
-"""What a lens can be told to be."""
+"""What a lens can be told to be, and what of a simulated one a classifier learns that from."""
 
 from __future__ import annotations
 
@@ -8,3 +8,5 @@ SUBSTRUCTURE = ("no", "substructure")
 """Labels of the detector that tells only whether there is any."""
 UNDECIDED = "undecided"
 """The answer where the 90 % set does not hold exactly one class, or the image is unlike those of the training."""
+FIELDS = ("image", "label", "sky", "sigma", "fwhm")
+"""Fields of a simulated lens: raw pixels, class, level and noise of the sky, FWHM of the PSF."""

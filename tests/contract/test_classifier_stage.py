@@ -11,10 +11,10 @@ import torch
 
 from lensproc.contract.stage import Batch, Item
 from lensproc.errors import WeightsError
+from lensproc.nn.classifying import classes
 from lensproc.simulate.recipe import load_recipe
 from lensproc.testing import check_stage
-from lensproc_substructure import classes
-from tests.lensproc_substructure import tiny
+from tests import tiny_classifier as tiny
 
 
 @pytest.fixture(scope="module")

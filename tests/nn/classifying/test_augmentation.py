@@ -7,18 +7,10 @@ import math
 import pytest
 import torch
 
-from lensproc.contract.training import TrainingRecipe
 from lensproc.errors import UsageError
-from lensproc_substructure.augmentation import Augmentation, turned
-from lensproc_substructure.resnet_simple import build
-from lensproc_substructure.training import Augmented, classification_task, in_range
+from lensproc.nn.classifying.augmentation import Augmentation, turned
 
 SKY = 7.0
-SHORT = """
-[data]
-train = [{ recipe = "common-test", number = 1 }]
-val = [{ recipe = "common-test", number = 1 }]
-"""
 
 
 def blob(x: float, y: float, shape: tuple[int, int] = (65, 65), width: float = 3.0) -> torch.Tensor:
@@ -92,15 +84,6 @@ def test_only_a_share_of_the_images_is_resampled_and_the_generator_decides():
     assert 0.65 < float(same.float().mean()) < 0.85
     assert torch.equal(one, augmentation(batch, torch.Generator().manual_seed(1)))
     assert not torch.equal(one, augmentation(batch, torch.Generator().manual_seed(2)))
-
-
-def test_validation_is_prepared_without_it():
-    tables = "[loss]\nrotation = 180\nzoom = [0.8, 1.2]\n"
-    task = classification_task(build({"side": 64}), {}, TrainingRecipe.from_toml(SHORT + tables, "short"))
-    assert isinstance(task.prepare, Augmented)
-    assert task.prepare_validation is in_range
-    plain = classification_task(build({"side": 64}), {}, TrainingRecipe.from_toml(SHORT, "short"))
-    assert plain.prepare is in_range
 
 
 @pytest.mark.parametrize("table", [{"zoom": [0.0, 1.0]}, {"zoom": 1.2}, {"rotation": -1}, {"share": 2}])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from lensproc.enhanced import Rows, Value
-from lensproc_substructure.answer import UNLIKE, Answers
-from lensproc_substructure.classes import UNDECIDED
+from lensproc.nn.classifying.answer import UNLIKE, Answers
+from lensproc.nn.classifying.classes import UNDECIDED
 
 KEYWORDS = {"no": "NO", "sphere": "SPH", "vortex": "VOR"}
 """End of the keyword of each class's probability: LPPNO, and LPEPNO for the enhanced image."""

@@ -15,11 +15,10 @@ import torch.nn.functional as F
 
 from lensproc.contract.training import Fields, TrainingTask
 from lensproc.errors import UsageError
+from lensproc.nn.classifying.augmentation import Augmentation
+from lensproc.nn.classifying.calibrated import Calibrated
+from lensproc.nn.classifying.classes import CLASSES, FIELDS
 from lensproc.simulate.samples import sample
-from lensproc_substructure.augmentation import Augmentation
-from lensproc_substructure.calibrated import Calibrated
-from lensproc_substructure.classes import CLASSES
-from lensproc_substructure.padded import FIELDS
 
 if TYPE_CHECKING:
     from lensproc.contract.training import TrainingRecipe

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lensproc_substructure.views import VIEWS, outputs_of_views, turned
-from tests.lensproc_substructure import tiny
+from lensproc.nn.classifying.views import VIEWS, outputs_of_views, turned
+from tests import tiny_classifier as tiny
 
 
 def test_the_views_are_the_eight_symmetries_of_a_square():

@@ -13,7 +13,7 @@ from lensproc.contract import registry as registries
 from lensproc.contract.stage import Batch
 from lensproc.engine import pipeline as pipelines
 from lensproc.errors import UsageError
-from tests.lensproc_substructure import tiny
+from tests import tiny_classifier as tiny
 from tests.scenes import star_field, write_cutout
 
 KEYWORDS = ("LPCLASS", "LPPNO", "LPPSPH", "LPPVOR", "LPENTROP", "LPCONSET", "LPAGREE", "LPOOD")
@@ -137,8 +137,8 @@ def test_the_original_and_the_enhanced_image_disagree_where_enhancing_changes_wh
 
 def test_the_stage_gets_the_enhanced_image_with_its_own_pixels_noise_and_psf(files, monkeypatch):
     from lensproc.config import StageSpec
+    from lensproc.contract.classifier_stage import ClassifierStage
     from lensproc.fits.read import read
-    from lensproc_substructure.classifier_stage import ClassifierStage
 
     paths, weights = files
     seen: list[Batch] = []

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from lensproc.nn.classifying.answer import answers_of
+from lensproc.nn.classifying.calibrated import fit_temperature
+from lensproc.nn.classifying.views import outputs_of_views
 from lensproc.nn.weights import read_weights, save_weights
-from lensproc_substructure.answer import answers_of
-from lensproc_substructure.calibrated import fit_temperature
-from lensproc_substructure.views import outputs_of_views
-from tests.lensproc_substructure import tiny
+from tests import tiny_classifier as tiny
 
 TOO_SURE = 2.5
 

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lensproc_substructure.classes import CLASSES
-from lensproc_substructure.residual import Residual
+from lensproc.nn.classifying.classes import CLASSES
+from lensproc.nn.resnet_18 import BasicBlock
 
 CONTEXT = 3
 """Numbers beside the image: see `planes_and_context`."""
@@ -90,7 +90,7 @@ class SubstructureNetwork(nn.Module):
         for stage in range(3):
             after = width * 2**stage
             for block in range(blocks):
-                stages.append(Residual(before, after, 2 if stage and not block else 1))
+                stages.append(BasicBlock(before, after, 2 if stage and not block else 1))
                 before = after
         self.trunk = nn.Sequential(*stages)
         self.join = nn.Linear(2 * before + CONTEXT, 64, bias=False)

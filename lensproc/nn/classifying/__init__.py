@@ -1,0 +1,1 @@
+"""What classifiers share that knows arrays only: classes, calibration, answers, views, augmentation, saliency."""
