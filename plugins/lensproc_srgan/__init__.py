@@ -81,9 +81,27 @@ LENS_GAN = Manifest(
     tolerance=Tolerance(flux=0.05, centroid=0.1),
 )
 
+SWINIR = Manifest(
+    id="swinir",
+    kind="enhance",
+    factory="lensproc_srgan.swinir:stage",
+    training="lensproc_srgan.swinir_training:task",
+    summary="attention within shifted windows, learned with losses that see point sources, no discriminator",
+    citation="Liang et al. 2021, ICCVW, arXiv:2108.10257",
+    options=(weights_option(),),
+    scale=2,
+    normalisation="range",
+    output_psf=0.5,
+    # Tiles begin at multiples of the side of a window, so that each sees the windows that the whole image has.
+    multiple_of=8,
+    halo=40,
+    dtypes=("float32", "bfloat16"),
+    tolerance=Tolerance(flux=0.05, centroid=0.1),
+)
+
 
 @hookimpl
 def lensproc_register_stages(register: Callable[[Manifest], None]) -> None:
     """Hand over the manifests of this package."""
-    for manifest in (SRGAN, ESRGAN, LENS_GAN):
+    for manifest in (SRGAN, ESRGAN, LENS_GAN, SWINIR):
         register(manifest)

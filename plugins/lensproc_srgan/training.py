@@ -27,23 +27,27 @@ from lensproc_srgan.features import feature_network
 from lensproc_srgan.stages import FEATURES, GENERATORS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lensproc.contract.manifest import Manifest
     from lensproc.contract.training import TrainingRecipe
     from lensproc.simulate.image import Simulated
 
+SOURCES: dict[str, Any] = {"kind": "l1", "pixels": 1.0, "response": 0.0, "apertures": 0.0, "flux": 0.0}
+"""Entries of ``[loss]`` with their defaults that need no other network: kind of the distance of pixels and its
+weight; weights of matched filter, apertures and flux."""
 LOSS: dict[str, Any] = {
-    "kind": "l1",
-    "pixels": 1.0,
+    **SOURCES,
     "features": "none",
     "feature_weight": 1.0,
     "classifier": "",
-    "response": 0.0,
-    "apertures": 0.0,
-    "flux": 0.0,
     "discriminator": "small",
+    "adversarial": {},
 }
-"""Entries of ``[loss]`` with their defaults: kind of the distance of pixels and its weight; which features, their
-weight and the classifier's file; weights of matched filter, apertures and flux; which discriminator."""
+"""All entries of ``[loss]``: beside those which features, their weight and the classifier's file; which
+discriminator; and the table of the adversarial part."""
+SCALES = {"image": 1, "variance": 1, "sharp2": 2, "points2": 2}
+"""Pixels per input pixel of the fields of `scene`."""
 DISCRIMINATORS = ("small", "report")
 
 
@@ -76,26 +80,18 @@ def task(manifest: Manifest, recipe: TrainingRecipe, kind: str = "bce") -> Adver
     """
     spec = dict(recipe.network)
     start = spec.pop("start", "random")
-    table = dict(recipe.loss)
-    settings = AdversarialSettings.from_table({"kind": kind, **table.pop("adversarial", {})})
-    loss = _loss(table)
+    loss = read_loss(recipe.loss, LOSS)
+    settings = AdversarialSettings.from_table({"kind": kind, **loss["adversarial"]})
     network = from_spec(GENERATORS[manifest.id], spec, manifest.id)
     require_reach(network, manifest)
     begin(network, start)
     features, seen = feature_network(loss["features"], loss["classifier"])
-    weights = {
-        "pixels": float(loss["pixels"]),
-        "features": float(loss["feature_weight"]),
-        "response": float(loss["response"]),
-        "apertures": float(loss["apertures"]),
-        "flux": float(loss["flux"]),
-    }
-    content = Content(loss["kind"], weights, features)
+    content = Content(loss["kind"], content_weights(loss), features)
     return AdversarialTask(
         network=network,
         network_spec={**full_spec(GENERATORS[manifest.id], spec), FEATURES: seen},
         sample=partial(scene, normalisation=manifest.normalisation),
-        scales={"image": 1, "variance": 1, "sharp2": 2, "points2": 2},
+        scales=SCALES,
         loss=PixelLoss(loss["kind"]),
         metrics=Metrics(content),
         discriminator=discriminator(loss["discriminator"], settings.regulariser),
@@ -108,19 +104,36 @@ def task(manifest: Manifest, recipe: TrainingRecipe, kind: str = "bce") -> Adver
     )
 
 
-def _loss(table: dict[str, Any]) -> dict[str, Any]:
-    unknown = sorted(set(table) - set(LOSS))
+def read_loss(table: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill the defaults into the table ``[loss]`` of a recipe.
+
+    Parameters
+    ----------
+    table : mapping
+        What the recipe says.
+    known : mapping
+        Every entry with its default: `SOURCES` or `LOSS`.
+
+    Raises
+    ------
+    UsageError
+        For an entry that is not `known`, another kind of distance, or a negative weight.
+    """
+    unknown = sorted(set(table) - set(known))
     if unknown:
-        raise UsageError(
-            f"[loss] has no {', '.join(unknown)}",
-            remedy=f"it has: {', '.join(LOSS)} and the table adversarial",
-        )
-    loss = {**LOSS, **table}
+        raise UsageError(f"[loss] has no {', '.join(unknown)}", remedy=f"it has: {', '.join(known)}")
+    loss = {**known, **table}
     image_loss(loss["kind"])
     for name in ("pixels", "feature_weight", "response", "apertures", "flux"):
-        if loss[name] < 0.0:
+        if loss.get(name, 0.0) < 0.0:
             raise UsageError(f"[loss] {name} must not be negative, got {loss[name]}")
     return loss
+
+
+def content_weights(loss: Mapping[str, Any]) -> dict[str, float]:
+    """Weights of `Content` by a table that `read_loss` has read."""
+    names = ("pixels", "response", "apertures", "flux")
+    return {**{name: float(loss[name]) for name in names}, "features": float(loss.get("feature_weight", 0.0))}
 
 
 def discriminator(kind: str, regulariser: str) -> nn.Module:
