@@ -22,7 +22,7 @@ import numpy as np
 
 from lensproc.evaluate.intervals import Measured
 from lensproc.evaluate.scoring.markdown import interval, number
-from lensproc.evaluate.scoring.points import bootstrapped
+from lensproc.evaluate.scoring.points import bootstrapped, half_width
 
 ROWS = Path(__file__).with_name("super_resolution_rows.toml")
 PAGE = Path(__file__).parents[1] / "docs" / "super-resolution.md"
@@ -151,12 +151,6 @@ def fluxes(points: Sequence[Sequence[Any]], place: str) -> tuple[str, str]:
     return interval(middle, 3), interval(width, 2)
 
 
-def half_width(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Half the width of the middle 68 %, over the last axis."""
-    low, high = np.quantile(values, [0.1587, 0.8413], axis=-1)
-    return np.asarray(0.5 * (high - low))
-
-
 def compact(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of a Markdown table, without padding."""
     return [f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows)]
@@ -176,12 +170,12 @@ def sections(folder: Path) -> Mapping[str, Sequence[str]]:
     }
 
 
-def put_into_page(name: str, lines: Sequence[str]) -> None:
-    """Replace what stands between the marks of a table in the page."""
+def put_into_page(name: str, lines: Sequence[str], page: Path = PAGE) -> None:
+    """Replace what stands between the marks of a table in a page."""
     begin, end = f"<!-- figures: {name} -->\n", f"<!-- end: {name} -->"
-    before, rest = PAGE.read_text("utf-8").split(begin)
+    before, rest = page.read_text("utf-8").split(begin)
     text = "\n".join(lines)
-    PAGE.write_text(f"{before}{begin}\n{text}\n\n{end}{rest.split(end)[1]}", "utf-8")
+    page.write_text(f"{before}{begin}\n{text}\n\n{end}{rest.split(end)[1]}", "utf-8")
 
 
 def main() -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lensproc.evaluate.experiment import SYSTEM, Cell, Experiment, Trial, counted, table_of
-from lensproc.evaluate.look import forced_snr, look_at
+from lensproc.evaluate.look import Look, forced_snr, look_at
 from lensproc.evaluate.scenes import scene
 from lensproc.evaluate.sizes import Sizes
 from lensproc.evaluate.subjects import Subject
+from lensproc.qc.calibration import Calibration
+from lensproc.qc.catalog import catalogue
 from lensproc.qc.thresholds import SUPPORTED_SNR
 
 if TYPE_CHECKING:
@@ -29,10 +31,13 @@ class Blank(Trial):
         Candidates of the output.
     supported : int
         Those with a forced SNR of 5 or more on the input.
+    denied : int
+        Those with the verdict HALLUC.
     """
 
     found: int
     supported: int
+    denied: int
 
 
 def measure(subject: Subject, seed: int, indices: Sequence[int], sizes: Sizes) -> list[Blank]:
@@ -42,8 +47,15 @@ def measure(subject: Subject, seed: int, indices: Sequence[int], sizes: Sizes) -
     for enhanced in subject.enhance(cutouts):
         look = look_at(enhanced, subject.calibration)
         supported = int(np.count_nonzero(forced_snr(look) >= SUPPORTED_SNR))
-        trials.append(Blank(subject.name, len(look.found), supported))
+        denied = _denied(look, subject.calibration) if len(look.found) else 0
+        trials.append(Blank(subject.name, len(look.found), supported, denied))
     return trials
+
+
+def _denied(look: Look, calibration: Calibration) -> int:
+    """Count the sources with the verdict HALLUC of the quality checks."""
+    catalog = catalogue(look.pair, calibration)
+    return 0 if catalog is None else int(np.count_nonzero(catalog.columns["verdict"] == "HALLUC"))
 
 
 def tabulate(trials: Sequence[Blank]) -> Table:
@@ -52,6 +64,7 @@ def tabulate(trials: Sequence[Blank]) -> Table:
         Cell("fields", "empty fields", len),
         *counted("found", "sources found in them", "fields"),
         *counted("supported", "of these, with a forced SNR of 5 or more on the input", "fields"),
+        *counted("denied", "of these, with the verdict HALLUC", "fields"),
     )
     return table_of(trials, {"system": SYSTEM}, cells)
 

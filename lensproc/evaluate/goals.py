@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lensproc.evaluate.coverage import GROUPS
 from lensproc.evaluate.injection import ALL
 from lensproc.evaluate.intervals import UNKNOWN, Measured, fraction, rate
-from lensproc.evaluate.pairs import half_resolved
+from lensproc.evaluate.pairs import resolved_half
 
 if TYPE_CHECKING:
     from astropy.table import Row, Table
@@ -152,20 +152,7 @@ def _scatter(tables: Tables, system: str) -> Measured:
 
 
 def _half(tables: Tables, system: str) -> Measured:
-    """Separation at which half is resolved; infinite where not even the widest pairs are."""
-    rows = [
-        row
-        for row in _rows(tables["pairs"], system)
-        if row["ratio"] == 1.0 and row["snr"] == 100.0 and row["separation"] > 0
-    ]
-    if not rows:
-        return UNKNOWN
-    curves = [
-        half_resolved({float(row["separation"]): float(row[name]) for row in rows})
-        for name in ("resolved", "resolved_high", "resolved_low")
-    ]
-    value, low, high = (math.inf if found is None else found for found in curves)
-    return Measured(value, low, high, sum(int(r["n"]) for r in rows))
+    return resolved_half(tables["pairs"], system)
 
 
 def _splits(tables: Tables, system: str) -> Measured:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lensproc.evaluate.experiment import Column, Experiment, Trial, columns_of, groups, make_table, spread_out
-from lensproc.evaluate.intervals import fraction
+from lensproc.evaluate.intervals import UNKNOWN, Measured, fraction
 from lensproc.evaluate.look import Look, look_at
 from lensproc.evaluate.scenes import Scene, recipe_of, scene
 from lensproc.evaluate.sizes import Sizes
@@ -158,6 +159,38 @@ def half_resolved(curve: Mapping[float, float]) -> float | None:
         low, high = curve[separation], curve[above]
         return separation + (above - separation) * (0.5 - low) / (high - low)
     return above
+
+
+def resolved_half(table: Table, system: str, ratio: float = 1.0, snr: float = 100.0) -> Measured:
+    """Separation [FWHM] from which on half of the pairs of a system are resolved.
+
+    Parameters
+    ----------
+    table : Table
+        From `tabulate`.
+    system : str
+        Which system.
+    ratio, snr : float
+        Which pairs: flux ratio, and SNR of the brighter star for white noise.
+
+    Returns
+    -------
+    Measured
+        Infinite where not even the widest are; not known without such pairs. The interval is that of the curves
+        through the ends of the intervals of the shares.
+    """
+    wanted = (system, ratio, snr)
+    rows = [
+        row for row in table if (row["system"], row["ratio"], row["snr"]) == wanted and row["separation"] > 0
+    ]
+    if not rows:
+        return UNKNOWN
+    curves = [
+        half_resolved({float(row["separation"]): float(row[name]) for row in rows})
+        for name in ("resolved", "resolved_high", "resolved_low")
+    ]
+    value, low, high = (math.inf if found is None else found for found in curves)
+    return Measured(value, low, high, sum(int(row["n"]) for row in rows))
 
 
 EXPERIMENT = Experiment(

@@ -35,6 +35,9 @@ FAINTEST = 5.0
 MIDDLE = (20.0, 50.0)
 """SNR of the sources whose places are compared."""
 
+RECIPE = "quasars"
+"""Of the scenes, where no other is asked for."""
+
 
 @dataclass(frozen=True)
 class Field(Trial):
@@ -46,8 +49,9 @@ class Field(Trial):
         Of the point sources that can be found.
     offset : tuple of float
         Distance of the candidate matched to each [input px]; NaN where it was not found.
-    found, invented : int
-        Candidates; those that are neither a source nor a peak of the noise-free truth.
+    found, matched, invented : int
+        Candidates; those that are a point source of the scene; those that are neither one nor a peak of the
+        noise-free truth.
     chi2, chance : float
         Forward χ², and the chance of the largest residual peak; NaN where they cannot be measured.
     """
@@ -55,20 +59,21 @@ class Field(Trial):
     snr: tuple[float, ...]
     offset: tuple[float, ...]
     found: int
+    matched: int
     invented: int
     chi2: float
     chance: float
 
 
 @lru_cache(maxsize=64)
-def forced_snr_of(seed: int, index: int) -> tuple[float, ...]:
+def forced_snr_of(recipe: str, seed: int, index: int) -> tuple[float, ...]:
     """SNR of every point source of a scene: flux over the error of a forced fit of all of them together.
 
     Notes
     -----
     The simulator counts the SNR for white noise; on correlated noise the same flux means less.
     """
-    made = scene("quasars", seed, index)
+    made = scene(recipe, seed, index)
     noise = measure_noise(made.cutout, made.fwhm)
     assert noise is not None
     flux = np.array([point.flux for point in made.sim.scene.points])
@@ -78,10 +83,15 @@ def forced_snr_of(seed: int, index: int) -> tuple[float, ...]:
 
 def measure(subject: Subject, seed: int, indices: Sequence[int], sizes: Sizes) -> list[Field]:
     """Look for the known sources of lenses."""
-    results = subject.enhance([scene("quasars", seed, index).cutout for index in indices])
+    return measure_scenes(subject, RECIPE, seed, indices)
+
+
+def measure_scenes(subject: Subject, recipe: str, seed: int, indices: Sequence[int]) -> list[Field]:
+    """Look for the known sources of scenes of any recipe with point sources, of the simulator's test streams."""
+    results = subject.enhance([scene(recipe, seed, index).cutout for index in indices])
     trials = []
     for index, enhanced in zip(indices, results, strict=True):
-        made, snr = scene("quasars", seed, index), np.array(forced_snr_of(seed, index))
+        made, snr = scene(recipe, seed, index), np.array(forced_snr_of(recipe, seed, index))
         look = look_at(enhanced, subject.calibration)
         i, j = match_one_to_one((made.x, made.y), (look.found.x, look.found.y), at.SEPARATION * made.fwhm)
         offset = np.full(made.x.size, math.nan)
@@ -91,7 +101,7 @@ def measure(subject: Subject, seed: int, indices: Sequence[int], sizes: Sizes) -
         asked &= np.maximum(made.x, made.y) <= side - edge
         new = np.ones(len(look.found), bool)
         new[j] = False
-        invented = int(np.count_nonzero(new & unexplained(look, *true_peaks("quasars", seed, index))))
+        invented = int(np.count_nonzero(new & unexplained(look, *true_peaks(recipe, seed, index))))
         chi2, (_, chance) = residual_chi2(look.pair).value, residual_peak(look.pair)
         trials.append(
             Field(
@@ -99,6 +109,7 @@ def measure(subject: Subject, seed: int, indices: Sequence[int], sizes: Sizes) -
                 tuple(snr[asked].tolist()),
                 tuple(offset[asked].tolist()),
                 len(look.found),
+                int(j.size),
                 invented,
                 math.nan if chi2 is None else float(chi2),
                 math.nan if chance is None else chance,
@@ -125,6 +136,7 @@ def tabulate(trials: Sequence[Field]) -> Table:
                 "sources": snr.size,
                 **spread_out("completeness", fraction(int(np.count_nonzero(np.isfinite(offset))), snr.size)),
                 "candidates": candidates,
+                **spread_out("purity", fraction(sum(trial.matched for trial in those), candidates)),
                 **spread_out("invented", fraction(sum(trial.invented for trial in those), candidates)),
                 "middle": int(np.count_nonzero(middle)),
                 **spread_out("offset", rms(offset[middle])),
@@ -139,7 +151,10 @@ def tabulate(trials: Sequence[Field]) -> Table:
         "sources": Column("quasar images and stars of forced SNR 5 or more"),
         **columns_of("completeness", "share of them found within half an FWHM"),
         "candidates": Column("candidates found"),
-        **columns_of("invented", "share of them that is neither a source nor a peak of the noise-free truth"),
+        **columns_of("purity", "share of them that is a quasar image or a star, however faint"),
+        **columns_of(
+            "invented", "share of the candidates that is neither a source nor a peak of the noise-free truth"
+        ),
         "middle": Column("sources of forced SNR 20 to 50"),
         **columns_of("offset", "rms distance of those found from their true places", "pix"),
         **columns_of("typical_offset", "median of the same", "pix"),

@@ -66,7 +66,8 @@ def test_invented_stars_are_counted_on_blanks_and_denied_by_the_input():
     invented, honest = (row_of(table, system=name) for name in ("inventor", "raw"))
     assert invented["found"] >= 12
     assert invented["supported"] == 0
-    assert honest["supported"] == 0
+    assert invented["denied"] == 12, "one star in every field that the input does not show"
+    assert honest["supported"] == honest["denied"] == 0
     assert honest["supported_rate_high"] == pytest.approx(2996 / 12, rel=0.01)
 
 
@@ -86,10 +87,19 @@ def test_an_invented_star_lowers_purity_and_shows_in_the_residual():
     table = quasars.tabulate([t for s in subjects for t in quasars.measure(s, 5, range(6), SIZES)])
     invented, honest = (row_of(table, system=name) for name in ("inventor", "raw"))
     assert invented["invented"] > 0.1 > honest["invented"]
+    assert invented["purity"] < honest["purity"] <= 1.0 - honest["invented"]
     assert invented["peaks"] == 1.0
     assert honest["peaks"] == 0.0
     assert honest["chi2"] == pytest.approx(0.0, abs=1e-6), "the input copies its own noise"
     assert honest["completeness"] > 0.6
+
+
+def test_scenes_of_another_recipe_are_those_of_its_streams():
+    """A sealed recipe has the definition of the open one, and streams of its own for the same seed."""
+    (sealed,) = quasars.measure_scenes(enhancers.raw(), "sealed-quasars", 20260107, [1])
+    (open_one,) = quasars.measure(enhancers.raw(), 20260107, [1], SIZES)
+    assert set(sealed.snr) <= set(quasars.forced_snr_of("sealed-quasars", 20260107, 1))
+    assert sealed.snr != open_one.snr
 
 
 def test_wide_pairs_are_two_and_close_ones_are_not():
@@ -103,6 +113,25 @@ def test_wide_pairs_are_two_and_close_ones_are_not():
     assert row_of(table, separation=2.0)["supported"] == 1.0
     assert row_of(table, separation=0.3)["resolved"] == 0.0
     assert row_of(table, separation=0.0)["resolved"] == 0.0
+
+
+def test_half_resolved_pairs_are_told_by_ratio_and_with_their_interval():
+    def doubles(separation, ratio, resolved):
+        return [pairs.Double("s", separation, ratio, 100.0, k < resolved, False) for k in range(20)]
+
+    trials = [
+        t
+        for s, ratio, k in ((0.5, 1.0, 0), (1.0, 1.0, 20), (0.5, 3.0, 0), (1.0, 3.0, 5))
+        for t in doubles(s, ratio, k)
+    ]
+    table = pairs.tabulate(trials)
+    equal = pairs.resolved_half(table, "s")
+    assert (equal.value, equal.n) == (0.75, 40)
+    assert 0.5 < equal.low < 0.75 < equal.high < 1.0
+    faint = pairs.resolved_half(table, "s", 3.0)
+    assert math.isinf(faint.value)
+    assert math.isinf(faint.high)
+    assert math.isnan(pairs.resolved_half(table, "s", 10.0).value)
 
 
 @pytest.mark.parametrize(

@@ -224,11 +224,12 @@ def _summary(
         low,
         high,
         bootstrapped(ratio, lambda values: np.median(values, axis=-1)),
-        bootstrapped(pull, _half_width),
+        bootstrapped(pull, half_width),
     )
 
 
-def _half_width(values: Array) -> Array:
+def half_width(values: Array) -> Array:
+    """Half the width of the middle 68 %, over the last axis."""
     low, high = np.quantile(values, [0.1587, 0.8413], axis=-1)
     return np.asarray(0.5 * (high - low))
 
