@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ def command(
     from lensproc.evaluate.output import write
     from lensproc.evaluate.run import validate
     from lensproc.evaluate.sizes import FULL, QUICK
+    from lensproc.evaluate.standing import standing
     from lensproc.evaluate.subjects import systems_for
     from lensproc.report.stretch import require_matplotlib
 
@@ -75,9 +77,15 @@ def command(
         "dist": load_registry().package(stage),
         "lensproc": __version__,
         "quick": quick,
+        "standing": None,
     }
+    if load_registry().manifest(stage).generative:
+        found = standing(measured.goals, measured.systems[0], quick)
+        about["standing"] = {**asdict(found), "sentence": found.sentence}
     files = write(measured, about, folder)
     _summarise(measured, stage)
+    if about["standing"]:
+        click.echo(about["standing"]["sentence"])
     click.echo(f"{files[-1]} ({time.perf_counter() - started:.0f} s)")
 
 

@@ -52,6 +52,7 @@ def page_html(validation: Validation, about: Mapping[str, Any], plots: Mapping[s
     parts = {
         "STAGE": escape(str(about["stage"])),
         "FACTS": escape(facts),
+        "STANDING": _standing_html(about.get("standing")),
         "STYLE": (folder / "validate.css").read_text(encoding="utf-8"),
         "GOALS": goals_html(validation.goals, validation.systems),
         "SECTIONS": sections,
@@ -59,6 +60,11 @@ def page_html(validation: Validation, about: Mapping[str, Any], plots: Mapping[s
     for name, text in parts.items():
         template = template.replace(f"<!--{name}-->", text)
     return template
+
+
+def _standing_html(standing: Mapping[str, Any] | None) -> str:
+    """Say of a generative stage what its output may be called."""
+    return "" if standing is None else f'<p class="notice">{escape(str(standing["sentence"]))}</p>'
 
 
 def goals_html(outcomes: Sequence[Outcome], systems: Sequence[str]) -> str:
