@@ -43,7 +43,7 @@ GROWS = {
 
 
 def rows_of(text: str, weights: Mapping[str, str], names: Sequence[str]) -> tuple[list[Row], dict[str, str]]:
-    """Rows that can be measured, and why the others cannot.
+    """Return the rows that can be measured, and why the others cannot.
 
     Parameters
     ----------
@@ -75,6 +75,21 @@ def rows_of(text: str, weights: Mapping[str, str], names: Sequence[str]) -> tupl
         else:
             rows.append(row)
     return rows, left_out
+
+
+def rows_given(weights: Sequence[str], names: Sequence[str]) -> list[Row]:
+    """Return rows by name, with weights given as ROW=FILE; rows that cannot be measured are told and left out.
+
+    Raises
+    ------
+    UsageError
+        For a name that is no row's.
+    """
+    files = {name: path for name, _, path in (text.partition("=") for text in weights)}
+    rows, left_out = rows_of(ROWS.read_text("utf-8"), files, names)
+    for name, reason in left_out.items():
+        print(f"{name}: left out: {reason}", file=sys.stderr, flush=True)
+    return rows
 
 
 def missing(row: Row, *, given: bool) -> str:
@@ -268,10 +283,7 @@ def main() -> int:
                 put_into_page(name, lines, PAGE)
         return 0
     try:
-        weights = {name: path for name, _, path in (text.partition("=") for text in arguments.weights)}
-        rows, left_out = rows_of(ROWS.read_text("utf-8"), weights, arguments.rows)
-        for name, reason in left_out.items():
-            print(f"{name}: left out: {reason}", flush=True)
+        rows = rows_given(arguments.weights, arguments.rows)
         sizes = SMALL if arguments.quick else TableSizes()
         if arguments.estimate:
             estimate(rows, TableSizes())
