@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,11 @@ class PhasedTask(TrainingTask):
     """
 
     phases: tuple[Phase, ...]
+
+    @classmethod
+    def of(cls, task: TrainingTask, phases: tuple[Phase, ...]) -> PhasedTask:
+        """Let a task go through phases, with all else as it is."""
+        return cls(**{entry.name: getattr(task, entry.name) for entry in fields(task)}, phases=phases)
 
     def __post_init__(self) -> None:
         shares = [phase.share for phase in self.phases]

@@ -1,1 +1,49 @@
-"""Networks that are told what gravity does: a lens of learnt strength stands before a classifier."""
+"""Stages that are told what gravity does.
+
+This file holds manifests only and imports neither numpy nor torch: ``lensproc plugins list`` reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lensproc.contract.classifier_manifest import CLASSIFIER_OPTIONS, classifier_manifest
+from lensproc.contract.hookspecs import hookimpl
+from lensproc.contract.manifest import Manifest, Option
+
+lensproc_api = 1
+
+K_UNIT = Option(
+    "k_unit",
+    "str",
+    "pixel",
+    "what k = .8 to 1.2 is counted in, as the weights were trained: pixels of the 150 px it sees, or arcsec",
+    choices=("pixel", "arcsec"),
+)
+
+
+def _informed(stage: str, summary: str) -> Manifest:
+    """Manifest of a classifier of source planes."""
+    return classifier_manifest(
+        stage,
+        "lensproc_sis.informed",
+        summary,
+        citation="Schneider, Ehlers & Falco 1992, Gravitational Lenses, sect. 8.1.4",
+        options=(*CLASSIFIER_OPTIONS, K_UNIT),
+    )
+
+
+SIS_1 = _informed(
+    "sis-1", "kind of substructure, from the source plane of a learnt sphere; the brightest wins"
+)
+SIS_2 = _informed("sis-2", "kind of substructure, from the source plane of a learnt sphere; light adds up")
+SIS_FULL = _informed(
+    "sis-full", "kind of substructure, as sis-2, with the slope of the sphere's strength kept"
+)
+
+
+@hookimpl
+def lensproc_register_stages(register: Callable[[Manifest], None]) -> None:
+    """Hand over the manifests of this package."""
+    for manifest in (SIS_1, SIS_2, SIS_FULL):
+        register(manifest)

@@ -40,7 +40,8 @@ class Encoder(nn.Module):
         return F.relu(self.second(hidden)).view(-1, CHANNELS, SMALL, SMALL)
 
 
-def _rectified_residual(channels: int) -> nn.Sequential:
+def rectified_residual(channels: int) -> nn.Sequential:
+    """Make a residual 3×3 convolution with batch normalisation, rectified after the sum."""
     return nn.Sequential(
         Residual(conv(channels, channels, 3), nn.BatchNorm2d(channels)), nn.ReLU(inplace=True)
     )
@@ -53,9 +54,9 @@ class Decoder(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.ConvTranspose2d(CHANNELS, CHANNELS, 3, stride=3),
-            _rectified_residual(CHANNELS),
+            rectified_residual(CHANNELS),
             nn.ConvTranspose2d(CHANNELS, 4, 4, stride=3),
-            _rectified_residual(4),
+            rectified_residual(4),
             nn.Conv2d(4, 1, 4, padding=4),
         )
 

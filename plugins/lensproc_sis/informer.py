@@ -53,6 +53,16 @@ class Informer(nn.Module):
         self.mode: Mode = mode
         self.slope = slope
 
+    def sent(
+        self, images: torch.Tensor, strength: torch.Tensor, pixel_scale: torch.Tensor, mode: Mode
+    ) -> torch.Tensor:
+        """Light of the images (N, 1, H, W) in the source plane, not scaled; arguments as for `forward`."""
+        height, width = images.shape[-2:]
+        grid = Grid.of(height, width, pixel_scale)
+        positions = grid.positions()
+        alpha = deflection(strength, grid) if self.slope else sphere_deflection(strength, positions)
+        return splat(images, source_positions(positions, alpha), grid, mode).images
+
     def forward(
         self, images: torch.Tensor, strength: torch.Tensor, pixel_scale: torch.Tensor
     ) -> torch.Tensor:
@@ -67,10 +77,6 @@ class Informer(nn.Module):
         pixel_scale : torch.Tensor, shape (N,)
             Side of a pixel [arcsec].
         """
-        height, width = images.shape[-2:]
-        grid = Grid.of(height, width, pixel_scale)
-        positions = grid.positions()
-        alpha = deflection(strength, grid) if self.slope else sphere_deflection(strength, positions)
-        source = splat(images, source_positions(positions, alpha), grid, self.mode).images
+        source = self.sent(images, strength, pixel_scale, self.mode)
         brightest = source.amax((1, 2, 3), keepdim=True)
         return source / torch.where(brightest > 0, brightest, 1.0)

@@ -1,11 +1,10 @@
 """The informed classifier: shapes as they are drawn, physics that learns, and none of the known defects."""
 
-from functools import partial
-
 import pytest
 import torch
 from torch.nn import functional
 
+from lensproc.contract.classifier_training import CrossEntropy
 from lensproc.contract.phases import PhasedTask
 from lensproc.nn.blocks import parameter_count
 from lensproc.nn.lensing import Grid
@@ -145,11 +144,12 @@ def test_in_pixels_the_scale_does_not_matter_and_in_arcsec_it_does(network):
 def test_it_is_built_again_from_its_hyperparameters():
     spec = full_spec(InformedClassifier, {"mode": "overwrite", "slope": True})
     assert spec == {
-        "mode": "overwrite", "slope": True, "k_unit": "pixel", "pooled": True, "dropout": 0.3, "classes": 3,
+        "mode": "overwrite", "slope": True, "k_unit": "pixel", "k_network": "autoencoder",
+        "classifier": "resnet-simple", "pooled": True, "dropout": 0.3, "classes": 3,
     }  # fmt: skip
     made = from_spec(InformedClassifier, spec, "sis")
     assert (made.informer.mode, made.informer.slope) == ("overwrite", True)
-    for wrong in ({"mode": "mean"}, {"k_unit": "px"}):
+    for wrong in ({"mode": "mean"}, {"k_unit": "px"}, {"k_network": "cnn"}, {"classifier": "vgg"}):
         with pytest.raises(ValueError, match="is not"):
             InformedClassifier(**wrong)
 
@@ -169,7 +169,7 @@ class Wrapped(torch.nn.Module):
 def test_three_phases_each_with_its_loss_and_its_parts(made, within):
     network = made()
     task = PhasedTask(
-        network=network, network_spec={}, sample=dict, scales={"image": 1}, loss=training.told,
+        network=network, network_spec={}, sample=dict, scales={"image": 1}, loss=CrossEntropy(),
         phases=training.phases(within),
     )  # fmt: skip
     assert [phase.name for phase in task.phases] == ["image", "classifier", "all"]
@@ -208,25 +208,3 @@ def test_the_autoencoder_learns_its_image_and_the_strength_learns_from_the_class
         assert seen[-1] < 0.7 * seen[0]
     weight = network.k_network.decoder.layers[0].weight
     assert weight.grad.abs().max() > 0
-
-
-def test_the_loss_is_the_cross_entropy_of_logits_once():
-    logits = torch.tensor([[2.0, -1.0, 0.0]])
-    found = training.told(lambda *_: logits, {"images": images(1), "label": torch.tensor([0])})
-    assert float(found["loss"]) == pytest.approx(0.1698, abs=1e-4)
-    assert float(found["accuracy"]) == 1.0
-
-
-def test_the_loss_passes_the_scale_on():
-    seen = []
-
-    def network(given, context):
-        seen.append(context)
-        return torch.zeros(len(given), 3)
-
-    batch = {"images": images(2), "label": torch.tensor([0, 1])}
-    loss = partial(training.told, network)
-    loss(batch)
-    loss({**batch, "context": torch.full((2, 1), 0.05)})
-    assert seen[0] is None
-    assert seen[1].shape == (2, 1)
