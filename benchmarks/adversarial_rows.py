@@ -135,9 +135,17 @@ class Row:
 
     @property
     def weights_sha256(self) -> str:
-        """Of the file of weights; empty for a stage without."""
+        """Of the file of weights; empty for a stage without.
+
+        Raises
+        ------
+        UsageError
+            Where there is no such file.
+        """
         path = str(self.options.get("weights", ""))
         if path:
+            if not Path(path).is_file():
+                raise UsageError("there is no such file of weights", file=path)
             return hashlib.sha256(Path(path).read_bytes()).hexdigest()
         manifest = load_registry().manifest(self.stage)
         return manifest.weights[0].sha256 if manifest.weights else ""

@@ -125,17 +125,27 @@ def counts(sizes: TableSizes, separations: int | None = None) -> dict[str, int]:
     }
 
 
-def measure(folder: Path, rows: Sequence[Row], sizes: TableSizes) -> None:
-    """Measure rows that are not measured yet, and write each as soon as it is done."""
+def measure(folder: Path, rows: Sequence[Row], sizes: TableSizes) -> list[str]:
+    """Measure rows that are not measured yet, and write each as soon as it is done.
+
+    Returns
+    -------
+    list of str
+        Rows that failed; why is told at once, and the others go on.
+    """
+    failed = []
     for row in rows:
         path = folder / f"{row.name}.json"
-        depends = row.depends_on(sizes)
-        if path.is_file() and json.loads(path.read_text("utf-8"))["depends"] == json.loads(
-            json.dumps(depends)
-        ):
-            print(f"{row.name}: measured already", flush=True)
-            continue
-        write(path, measured_apart(row, sizes))
+        try:
+            depends = json.loads(json.dumps(row.depends_on(sizes)))
+            if path.is_file() and json.loads(path.read_text("utf-8"))["depends"] == depends:
+                print(f"{row.name}: measured already", flush=True)
+                continue
+            write(path, measured_apart(row, sizes))
+        except LensprocError as error:
+            print(f"{row.name}: {error}", file=sys.stderr, flush=True)
+            failed.append(row.name)
+    return failed
 
 
 def measured_apart(row: Row, sizes: TableSizes) -> Record:
@@ -288,7 +298,7 @@ def main() -> int:
         if arguments.estimate:
             estimate(rows, TableSizes())
         else:
-            measure(arguments.output, rows, sizes)
+            return 1 if measure(arguments.output, rows, sizes) else 0
     except LensprocError as error:
         print(error, file=sys.stderr)
         return 1

@@ -75,6 +75,15 @@ def test_a_row_is_measured_again_where_what_it_depends_on_changed(tmp_path, monk
     assert json.loads((tmp_path / "lens-sr-points.json").read_text())["depends"]["sizes"]["blanks"] == 1000
 
 
+def test_a_row_that_fails_is_told_and_the_next_one_goes_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(table, "measured_apart", lambda row, sizes: {"row": row.name})
+    rows = [Row("srgan", "srgan", {"weights": str(tmp_path / "missing")}), Row("bicubic", "bicubic")]
+    assert table.measure(tmp_path, rows, SMALL) == ["srgan"]
+    assert "srgan: " in (told := capsys.readouterr().err)
+    assert "no such file of weights" in told
+    assert (tmp_path / "bicubic.json").is_file()
+
+
 def test_the_fainter_image_alone_is_summed_up():
     rng = np.random.default_rng(1)
 
