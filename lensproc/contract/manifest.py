@@ -185,6 +185,8 @@ class Manifest:
     family : str
         Where the manifest stands for many stages of one make, ``timm:resnet34`` and ``timm:mobilenetv3_large_100``
         of ``timm``: the option (a ``str``) that takes what follows the colon. Empty for a stage that is one.
+    sky : bool
+        True where it wants to know where the image lies on the sky (`Item.sky`), which takes a WCS per cutout.
     """
 
     id: str
@@ -213,6 +215,7 @@ class Manifest:
     weights: tuple[DataFile, ...] = ()
     calibration: DataFile | None = None
     family: str = ""
+    sky: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9][a-z0-9.:_-]*", self.id):

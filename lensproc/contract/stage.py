@@ -16,6 +16,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class SkyAxes:
+    """Where the pixels of an image lie on the sky: its WCS, linear about one place.
+
+    Parameters
+    ----------
+    x, y : float
+        That place, zero-based [px].
+    ra, dec : float
+        Its right ascension and declination [deg].
+    matrix : ((float, float), (float, float))
+        ((∂E/∂x, ∂E/∂y), (∂N/∂x, ∂N/∂y)): how far east, along right ascension on the sky, and north one goes with a
+        pixel [arcsec/px].
+    """
+
+    x: float
+    y: float
+    ra: float
+    dec: float
+    matrix: tuple[tuple[float, float], tuple[float, float]]
+
+
+@dataclass(frozen=True)
 class Item:
     """What a stage may know of one cutout of a batch, beside its pixels.
 
@@ -37,6 +59,9 @@ class Item:
         neither batch size nor order matter.
     products : mapping
         The named products of earlier stages that the manifest `requires`.
+    sky : SkyAxes or None
+        Where the image it gets lies on the sky, for a manifest that asks for it (`Manifest.sky`); None where the
+        file has no celestial WCS.
     """
 
     pixel_scale: float | None = None
@@ -46,6 +71,7 @@ class Item:
     lens_center: tuple[float, float] | None = None
     seed: int = 0
     products: Mapping[str, Any] = field(default_factory=dict)
+    sky: SkyAxes | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensproc.contract.output_rules import fault_of
-from lensproc.contract.stage import Batch, Item, Stage, StageOutput
+from lensproc.contract.stage import Batch, Item, SkyAxes, Stage, StageOutput
 from lensproc.contract.weights import loaded_weights
 from lensproc.cutout import Cutout, Resolved
 from lensproc.engine import pixels
@@ -197,7 +197,17 @@ def _item(runner: Runner, subject: Subject, bands: Sequence[Cutout], affine: Aff
         lens_center=first.lens_center.value,
         seed=_seed(runner, work),
         products={name: work.products[name] for name in runner.link.manifest.requires},
+        sky=_sky(runner.link, work, first),
     )
+
+
+def _sky(link: Link, work: Working, seen: Cutout) -> SkyAxes | None:
+    """Where an image lies on the sky, for a stage that asks; headers are the original's until the chain ends."""
+    if not link.manifest.sky:
+        return None
+    from lensproc.qc.sky import sky_axes
+
+    return sky_axes(seen, seen.shape[0] // work.original.shape[0])
 
 
 def _seed(runner: Runner, work: Working) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lensproc.contract.stage import SkyAxes
 from lensproc.cutout import Cutout
 
 if TYPE_CHECKING:
@@ -48,6 +49,43 @@ def sky_positions(cutout: Cutout, x: Array, y: Array) -> tuple[Array, Array]:
         frame = wcs.pixel_to_world(x, y).icrs
         return np.asarray(frame.ra.deg), np.asarray(frame.dec.deg)
     return first, second
+
+
+def sky_axes(cutout: Cutout, scale: int = 1) -> SkyAxes | None:
+    """Right ascension and declination of the middle of an image, and the directions of its axes there.
+
+    Parameters
+    ----------
+    cutout : Cutout
+        Whose header and look-up tables hold the WCS.
+    scale : int
+        Pixels of the image per pixel of that header, along a side.
+
+    Returns
+    -------
+    SkyAxes or None
+        None where the header has no celestial WCS.
+    """
+    ny, nx = cutout.shape
+    # the middle of the image, and half a pixel of the header to each side of it
+    x, y = ((side / 2) / scale - 0.5 for side in (nx, ny))
+    ra, dec = sky_positions(
+        cutout, x + np.array([0.0, -0.5, 0.5, 0.0, 0.0]), y + np.array([0.0, 0.0, 0.0, -0.5, 0.5])
+    )
+    if not (np.isfinite(ra).all() and np.isfinite(dec).all()):
+        return None
+    middle, turned = np.radians(dec[0]), np.radians(ra - ra[0])
+    lat = np.radians(dec)
+    # offsets on the plane that touches the sky in the middle
+    depth = np.sin(middle) * np.sin(lat) + np.cos(middle) * np.cos(lat) * np.cos(turned)
+    east = np.degrees(np.cos(lat) * np.sin(turned) / depth) * 3600.0
+    north = (np.cos(middle) * np.sin(lat) - np.sin(middle) * np.cos(lat) * np.cos(turned)) / depth
+    north = np.degrees(north) * 3600.0
+    (ex, ey), (nx_, ny_) = (
+        ((axis[2] - axis[1]) / scale, (axis[4] - axis[3]) / scale) for axis in (east, north)
+    )
+    matrix = ((float(ex), float(ey)), (float(nx_), float(ny_)))
+    return SkyAxes((nx - 1) / 2, (ny - 1) / 2, float(ra[0]), float(dec[0]), matrix)
 
 
 def celestial_wcs(cutout: Cutout) -> Any:

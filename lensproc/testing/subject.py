@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lensproc.contract.manifest import Manifest, OptionValue
 from lensproc.contract.output_rules import fault_of
 from lensproc.contract.registry import build_stage
-from lensproc.contract.stage import Batch, Item, Stage, StageOutput
+from lensproc.contract.stage import Batch, Item, SkyAxes, Stage, StageOutput
 from lensproc.errors import UsageError
 from lensproc.nn.prepare import Affine, affine_for, fill_missing, pad_to, sky_and_noise
 from lensproc.testing.result import CheckFailedError
@@ -158,6 +158,7 @@ class Subject:
             lens_center=((width - 1) / 2, (height - 1) / 2),
             seed=1,
             products={name: products[name] for name in self.manifest.requires},
+            sky=_sky(width, height) if self.manifest.sky else None,
         )
 
     def run(self, scenes: Sequence[Scene], stage: Stage | None = None) -> list[Outcome]:
@@ -204,6 +205,11 @@ class Subject:
             output.planes[i] if output.planes else {},
             output.failed[i] if output.failed else None,
         )
+
+
+def _sky(width: int, height: int) -> SkyAxes:
+    """North up and east to the left, pixels of .1 arcsec."""
+    return SkyAxes((width - 1) / 2, (height - 1) / 2, 150.0, 2.0, ((-0.1, 0.0), (0.0, 0.1)))
 
 
 def _filled(scene: Scene) -> NDArray[np.float32]:
