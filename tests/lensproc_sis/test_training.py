@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pickle
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from lensproc.contract.phases import PhasedTask
 from lensproc.contract.registry import load_registry
 from lensproc.contract.training import TrainingRecipe
 from lensproc.errors import UsageError
-from lensproc.nn.weights import read_weights
 from lensproc.simulate.image import simulate
 from lensproc.simulate.recipe import load_recipe
 from lensproc.train import run as training_run
@@ -170,7 +170,7 @@ def test_one_command_trains_all_three_phases_and_the_stage_loads_what_it_wrote(t
     result = CliRunner().invoke(cli, [*command, "--device", "cpu", "--jobs", "1"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     path = tmp_path / "out" / "sis-2.safetensors"
-    record = read_weights(path).metadata["training"]
+    record = json.loads((tmp_path / "out" / "sis-2.training.json").read_text("utf-8"))
     assert [entry["train"]["phase"] for entry in record["curve"]] == [1.0, 2.0, 3.0, 3.0]
     assert ["accuracy" in entry["train"] for entry in record["curve"]] == [False, True, True, True]
     manifest = load_registry().manifest("sis-2")
