@@ -10,6 +10,7 @@ from collections.abc import Callable
 from lensproc.contract.classifier_manifest import CLASSIFIER_OPTIONS, classifier_manifest
 from lensproc.contract.hookspecs import hookimpl
 from lensproc.contract.manifest import Manifest, Option
+from lensproc.contract.weights import weights_option
 
 lensproc_api = 1
 
@@ -42,8 +43,26 @@ SIS_FULL = _informed(
 )
 
 
+SIS = Manifest(
+    id="sis",
+    kind="physics",
+    factory="lensproc_sis.sis_stage:stage",
+    training="lensproc_sis.sis_learning:training",
+    summary="Einstein radius, shape and shear of a lens with errors, its deflection, source and residual",
+    citation="Kormann, Schneider & Bartelmann 1994, A&A 284, 285",
+    options=(
+        weights_option(),
+        Option("sampling", "int", 2, "pixels of SOURCE per pixel of the image, along a side", 1, 4),
+    ),
+    sees="original",
+    minimum_size=16,
+    provides=("LPTHETAE", "ALPHA", "KAPPA", "SOURCE", "RESIDUAL"),
+    sky=True,
+)
+
+
 @hookimpl
 def lensproc_register_stages(register: Callable[[Manifest], None]) -> None:
     """Hand over the manifests of this package."""
-    for manifest in (SIS_1, SIS_2, SIS_FULL):
+    for manifest in (SIS_1, SIS_2, SIS_FULL, SIS):
         register(manifest)

@@ -1,4 +1,4 @@
-"""What a simulated lens tells the network of ``sis``: pixels in σ, the light of its source alone, its parameters."""
+"""What a simulated lens tells the network of ``sis``: pixels in σ, the light of its source, its parameters."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def lens_sample(sim: Simulated, side: int) -> dict[str, Any]:
     dict
         ``image`` and ``arcs`` (side, side): pixels, and the noise-free light of the source alone, both in σ of the
         sky and 0 beyond the image's own edge; ``inside``: its own side [px]; ``fwhm`` [px], ``pixel_scale``
-        [arcsec]; ``lens`` (7,): see `LENS`, the radius [px] that of all mass together, the centre [px of the frame].
+        [arcsec]; ``lens`` (7,): see `LENS`, the radius [px] that of all mass together, the centre [px of the
+        frame].
 
     Raises
     ------
