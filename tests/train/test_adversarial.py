@@ -96,6 +96,37 @@ def test_the_adversarial_part_moves_the_generator(tmp_path, monkeypatch):
     assert min(norms) > 1e-5
 
 
+@pytest.mark.parametrize("kind", ["bce", "relativistic"])
+def test_both_learn_with_the_labels_the_right_way_round(tmp_path, monkeypatch, kind):
+    """Real images come to score higher, and what the generator descends is uphill for the discriminator."""
+    pairs, slopes, gaps = [], [], []
+
+    def kept(made):
+        def show(generated, batch):
+            generated.retain_grad()
+            pairs.append((generated, batch["truth2"][:, None]))
+            return pairs[-1]
+
+        return show
+
+    def after(learner):
+        generated, real = pairs[-1]
+        fake = generated.detach().requires_grad_()
+        with torch.enable_grad():
+            score = learner.discriminator(fake)
+            (uphill,) = torch.autograd.grad(score.sum(), fake)
+        slopes.append(float((uphill * generated.grad).sum()))
+        gaps.append(float((learner.discriminator(real) - score).detach().mean()))
+
+    nothing = lambda made: lambda generated, batch: {"loss": 0.0 * generated.sum()}  # noqa: E731
+    with_task(monkeypatch, content=nothing, shown=kept)
+    text = f'{DUEL.replace("pretrain = 0.5", "pretrain = 0.0")}kind = "{kind}"\ndiscriminator_rate = 10.0\n'
+    trained(duel_run(tmp_path, text=text, epochs=4), Silent(after))
+    assert len(slopes) == 12
+    assert max(slopes) < 0.0
+    assert gaps[-1] > max(0.0, gaps[0])
+
+
 def test_the_discriminator_is_left_alone_while_the_generator_learns_and_the_other_way_round(tmp_path):
     """Gradients of one are not those of the other's loss."""
     found = {}
