@@ -22,7 +22,7 @@ from lensproc_sis.scaled import scaled_sample
 if TYPE_CHECKING:
     from lensproc.contract.training import TrainingRecipe
 
-SHARES = (0.25, 0.25, 0.5)
+SHARES = (0.15, 0.35, 0.5)
 """Of the training: image, classifier, all."""
 BACKBONE = "backbone"
 """Part of a `Calibrated` network that is the `InformedClassifier`."""

@@ -127,7 +127,7 @@ def test_the_second_phase_leaves_the_encoder_as_it_is(stage):
 
 
 def test_the_phases_are_as_long_as_the_recipe_says_and_pickle():
-    assert [phase.share for phase in task_of("sis-2", short()).phases] == [0.25, 0.25, 0.5]
+    assert [phase.share for phase in task_of("sis-2", short()).phases] == [0.15, 0.35, 0.5]
     task = task_of("sis-2", short("[loss]\nphases = [100, 20, 180]\nlabel_smoothing = 0.1\n"))
     assert [phase.share for phase in task.phases] == pytest.approx([1 / 3, 1 / 15, 0.6])
     assert task.phases[2].loss == CrossEntropy(0.1)
