@@ -54,6 +54,15 @@ def test_it_is_frozen_and_its_gradient_reaches_the_image(classifier):
     assert float(image.grad.abs().max()) > 0.0
 
 
+def test_vgg_is_frozen_too_whatever_its_layers_were():
+    layers = nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2), nn.Dropout(0.5)).train()
+    found = features.VGGFeatures(layers)
+    assert not any(part.training for part in found.modules())
+    assert not any(parameter.requires_grad for parameter in found.parameters())
+    images = torch.rand(2, 1, 16, 16)
+    assert torch.equal(found(images), found(images))
+
+
 def test_weights_that_are_not_the_classifiers_are_refused(tmp_path, classifier):
     path = tmp_path / "other.safetensors"
     save_weights(path, {"a": torch.zeros(1)}, {"stage": "srcnn", "network": {}})
