@@ -46,7 +46,8 @@ class Maps:
     relensed : ndarray, shape (ny, nx)
         The source lensed again.
     residual : ndarray, shape (ny, nx)
-        (image − light − relensed) / its 1σ; 0 where nothing else tells what a pixel should be.
+        (image − light − relensed) / its 1σ; 0 where nothing else tells what a pixel should be, and beyond what the
+        source plane holds.
     lit : ndarray of bool, shape (ny, nx)
         Pixels with light of the source.
     origin : (float, float)
@@ -117,7 +118,8 @@ def maps_of(
         height, width
     )
     relensed = made.relensed[0, 0].cpu().numpy()
-    told = (left > TOLD * noise) & (good.cpu().numpy() > 0)
+    reached = ((at >= 0.0) & (at <= side - 1.0)).all(axis=0).reshape(height, width)
+    told = (left > TOLD * noise) & (good.cpu().numpy() > 0) & reached
     residual = np.where(told, (rest.cpu().numpy() - relensed) / np.where(told, left, 1.0), 0.0)
     middle = (side - 1) / 2
     return Maps(
