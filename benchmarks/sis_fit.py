@@ -18,9 +18,10 @@ Array = NDArray[np.float64]
 PARTICLES, GENERATIONS = 60, 80
 POLISH = 60
 """Evaluations of least squares per parameter, at most."""
-LOWEST = (0.2, -0.5, -0.5, -0.5, -0.5, -0.4, -0.4, -0.8, -0.8, 0.03, 0.5)
-HIGHEST = (4.0, 0.5, 0.5, 0.5, 0.5, 0.4, 0.4, 0.8, 0.8, 1.0, 4.0)
-"""θ_E, e₁, e₂ and centre of the mass, shear, place, radius and Sérsic index of the source [arcsec]."""
+LOWEST = (0.2, -0.5, -0.5, -0.5, -0.5, -0.4, -0.4, -0.8, -0.8, 0.03, 0.5, 0.3, 0.3)
+HIGHEST = (4.0, 0.5, 0.5, 0.5, 0.5, 0.4, 0.4, 0.8, 0.8, 1.0, 4.0, 2.0, 4.0)
+"""θ_E, e₁, e₂ and centre of the mass, shear, place, radius and Sérsic index of the source, radii of the lens's
+bulge (n = 4) and envelope (n = 1) [arcsec]."""
 
 
 def fit(sim: Simulated) -> tuple[float, float]:
@@ -40,7 +41,8 @@ def fit(sim: Simulated) -> tuple[float, float]:
     from scipy.optimize import least_squares
 
     residual = _Residual(sim)
-    low, high = np.array(LOWEST), np.array(HIGHEST)
+    number = len(LOWEST) if residual.galaxy else len(LOWEST) - 2
+    low, high = np.array(LOWEST[:number]), np.array(HIGHEST[:number])
     high[0] = min(high[0], 0.6 * sim.exposure.frame.half_width)
     np.random.seed(1)  # noqa: NPY002  (the swarm draws from the global generator)
     with contextlib.redirect_stdout(io.StringIO()):
@@ -91,21 +93,28 @@ class _Residual:
 
     def kwargs(self, p: Array) -> tuple[Any, Any, Any]:
         """Parameters of mass, source and lens light in lenstronomy's form."""
-        theta, e1, e2, x, y, g1, g2, sx, sy, radius, index = (float(value) for value in p)
+        theta, e1, e2, x, y, g1, g2, sx, sy, radius, index = (float(value) for value in p[:11])
         mass = [
             {"theta_E": theta, "e1": e1, "e2": e2, "center_x": x, "center_y": y},
             {"gamma1": g1, "gamma2": g2, "ra_0": x, "dec_0": y},
         ]
         place = {"e1": 0.0, "e2": 0.0, "center_x": x + sx, "center_y": y + sy}
         source = [{"R_sersic": radius, "n_sersic": index, **place}]
+        if not self.galaxy:
+            return mass, source, []
         shape = {"e1": e1, "e2": e2, "center_x": x, "center_y": y}
-        light = [{"R_sersic": 0.8, "n_sersic": 4.0, **shape}, {"R_sersic": 1.3, "n_sersic": 1.0, **shape}]
-        return mass, source, light if self.galaxy else []
+        bulge, envelope = float(p[11]), float(p[12])
+        light = [
+            {"R_sersic": bulge, "n_sersic": 4.0, **shape},
+            {"R_sersic": envelope, "n_sersic": 1.0, **shape},
+        ]
+        return mass, source, light
 
     def __call__(self, p: Array) -> Array:
         """Residuals of the good pixels [σ], the amplitudes solved for."""
         mass, source, light = self.kwargs(p)
-        image, _, _, _ = self.model.image_linear_solve(mass, source, light, [])
+        with np.errstate(over="ignore"):  # far out a profile of small index is 0
+            image, _, _, _ = self.model.image_linear_solve(mass, source, light, [])
         return np.asarray(((self.model.Data.data - image) / self.sigma)[self.use])
 
     def log_likelihood(self, p: Array) -> float:

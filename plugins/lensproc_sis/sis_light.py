@@ -51,7 +51,7 @@ def lens_light(
     if np.count_nonzero(near & (r < INNER * radius)) < FREE:
         return np.zeros_like(image)
     widths = np.geomspace(NARROWEST, max(WIDEST * radius, 2.0 * NARROWEST), WIDTHS)
-    fields = np.stack([field for width in widths for field in _fields(dx, dy, r, width)])
+    fields = gaussian_fields(dx, dy, widths)
     weight = 1.0 / np.hypot(sigma[near], FLAT_FIELD * np.abs(image[near]))
     matrix = fields[:, near] * weight
     peak = max(float(np.abs(image[near]).max()), float(sigma[near].min()))
@@ -62,6 +62,14 @@ def lens_light(
     return light
 
 
-def _fields(dx: Array, dy: Array, r: Array, width: float) -> tuple[Array, Array, Array]:
-    bell = np.exp(-0.5 * (r / width) ** 2)
-    return bell, bell * (dx**2 - dy**2) / width**2, bell * 2.0 * dx * dy / width**2
+def gaussian_fields(dx: Array, dy: Array, widths: Array) -> Array:
+    """Gaussians about a centre, round and with cos 2φ and sin 2φ; shape (3 widths, ny, nx)."""
+    square, cosine, sine = dx**2 + dy**2, dx**2 - dy**2, 2.0 * dx * dy
+    bells = [np.exp(-0.5 * square / width**2) for width in widths]
+    return np.stack(
+        [
+            field
+            for bell, width in zip(bells, widths, strict=True)
+            for field in (bell, bell * cosine / width**2, bell * sine / width**2)
+        ]
+    )

@@ -14,8 +14,8 @@ def drawn(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Image (ny, nx) of a Gaussian source behind a lens, all in pixels, and its deflection (2, ny, nx).
 
-    `lens` is θ_E, x, y, e1, e2, g1, g2; `source` x, y (behind the lens), σ; `subhalo` x, y, deflection, which ends after 4 px;
-    `light` peak and σ of the lens galaxy.
+    `lens` is θ_E, x, y, e1, e2, g1, g2; `source` x, y (behind the lens), σ; `subhalo` x, y, deflection, which ends
+    after 4 px; `light` peak and σ of the lens galaxy.
     """
     lens = torch.as_tensor(lens, dtype=torch.float64)
     grid = Grid.of(*shape, torch.ones(1, dtype=torch.float64), lens[None, 1:3])

@@ -150,6 +150,41 @@ def test_without_a_wcs_axes_are_those_of_the_pixels(running):
     assert "CTYPE1" not in without.planes[0]["SOURCE"].header
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_file_holds_values_with_errors_and_planes_with_their_sky(weights, mirrored):
+    """What other programs read: keywords of PRIMARY, extensions, and a WCS for the source plane."""
+    from astropy.nddata import CCDData
+    from astropy.wcs import WCS
+
+    import lensproc
+    from lensproc.fits.options import ReadOptions
+    from lensproc.fits.write import enhanced_to_hdulist
+
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crval, wcs.wcs.crpix = ["RA---TAN", "DEC--TAN"], [150.0, 2.0], [25.5, 25.5]
+    wcs.wcs.cdelt = [(1 if mirrored else -1) * 0.1 / 3600, 0.1 / 3600]
+    ccd = CCDData(lens().numpy(), unit="adu", wcs=wcs)
+    settings = {"sis.weights": str(weights)}
+    result = lensproc.enhance(
+        ccd, ["sis"], settings=settings, read=ReadOptions(pixel_units="flux"), checks="none", device="cpu"
+    )
+    with enhanced_to_hdulist(result.meta["lensproc"]) as hdus:
+        header = hdus[0].header
+        for name in ("THETAE", "LENSX", "LENSY", "E1", "E2", "G1", "G2"):
+            assert header[f"LE{name}"] > 0, name
+            assert np.isfinite(header[f"LP{name}"])
+        assert "RA, Dec" in header.comments["LPE1"]
+        assert hdus["ALPHA"].shape == (2, 50, 50)
+        assert hdus["ALPHA"].header["BUNIT"] == "arcsec"
+        x, y = header["LPLENSX"], header["LPLENSY"]
+        behind = WCS(hdus["SOURCE"].header).pixel_to_world(
+            hdus["SOURCE"].header["BETA0X"], hdus["SOURCE"].header["BETA0Y"]
+        )
+        assert behind.separation(wcs.pixel_to_world(x, y)).arcsec < 1e-3
+        on_sky = WCS(hdus["RESIDUAL"].header).pixel_to_world(x, y)
+        assert on_sky.separation(wcs.pixel_to_world(x, y)).arcsec < 1e-6
+
+
 def test_weights_without_calibrated_errors_are_refused(tmp_path):
     manifest = load_registry().manifest("sis")
     path = written(tmp_path / "w.safetensors", calibrated=False)
