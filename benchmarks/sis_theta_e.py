@@ -93,7 +93,7 @@ RINGS = (
 def lens(recipe: str, index: int) -> Simulated:
     """Lens `index` of the test stream of a recipe."""
     loaded = load_recipe(recipe)
-    return simulate(loaded, loaded.seed if loaded.sealed else SEED, "test", index)
+    return simulate(loaded, SEED if loaded.seed is None else loaded.seed, "test", index)
 
 
 def measured(image: Any, options: ReadOptions | None, settings: dict[str, object]) -> Enhanced:
