@@ -139,7 +139,7 @@ class AdversarialLearner(Learner):
             self.note(losses)
             self._descend(0, total)
             self.discriminator.requires_grad_(True)
-        contest.count(float(right), variance(shown), variance(real))
+        contest.count(float(right), *variances(shown, real))
         self._require_contest(contest)
         return {"loss": total.detach(), "adversarial": adversarial.detach(), "discriminator": against}
 
@@ -168,13 +168,18 @@ class AdversarialLearner(Learner):
     def _require_contest(self, contest: Contest) -> None:
         found = contest.collapse(self.task.settings)
         if found:
-            kept = "; the best weights so far are kept" if self.progress.best is not None else ""
+            kept = "; the best weights so far are kept" if self.keeps else ""
             raise CollapsedTraining(
                 f"adversarial training collapsed at step {self.progress.step + 1}: {found}",
                 remedy=f"lower [loss.adversarial] weight or discriminator_rate, or raise gamma{kept}",
             )
 
     # -- validation and checkpoints ---------------------------------------------------------------------------
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there are weights to write: a file holds both parts."""
+        return super().keeps and self.progress.pretrained is not None
 
     def _judge(self, value: float) -> None:
         """Keep the weights if they are the best of their part."""
@@ -203,9 +208,21 @@ class AdversarialLearner(Learner):
         self.contest = None if content["contest"] is None else Contest.from_state(content["contest"])
 
 
-def variance(images: torch.Tensor) -> float:
-    """Mean variance of a pixel over a batch (N, ...); of one image, over its pixels."""
-    images = images.detach()
-    if len(images) < 2:
-        return float(images.var(correction=0))
-    return float(images.var(0, correction=0).mean())
+def variances(shown: torch.Tensor, real: torch.Tensor) -> tuple[float, float]:
+    """Mean variance of a pixel over a batch of generated and of real images; of one image each, over its pixels.
+
+    A channel that is the same in both, such as an input that is shown beside them, does not count: it varies
+    whatever the generator does.
+
+    Parameters
+    ----------
+    shown, real : torch.Tensor, shape (N, C, H, W)
+        What the discriminator sees.
+    """
+    differ = [not torch.equal(shown[:, channel], real[:, channel]) for channel in range(real.shape[1])]
+    chosen = [channel for channel, differs in enumerate(differ) if differs or not any(differ)]
+    across = None if len(real) < 2 else 0
+    first, second = (
+        float(images.detach()[:, chosen].var(across, correction=0).mean()) for images in (shown, real)
+    )
+    return first, second

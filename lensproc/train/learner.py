@@ -254,8 +254,13 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
     @property
     def remedy(self) -> str:
         """What to do where a number is not finite."""
-        kept = "; the best weights so far are kept" if self.progress.best is not None else ""
+        kept = "; the best weights so far are kept" if self.keeps else ""
         return f"lower learning_rate, or set gradient_clip{kept}"
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there are weights to write."""
+        return self.progress.best is not None
 
     def epoch_of(self, step: int) -> int:
         """Epoch, from 1, of a step that is counted from 0."""

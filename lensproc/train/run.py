@@ -161,7 +161,7 @@ def train(run: TrainingRun, watcher: Watcher) -> Trained | None:
         try:
             _fit(run, learner, device, watcher)
         except TrainingError as error:
-            if learner.progress.best is not None:
+            if learner.keeps:
                 learner.progress.stopped = error.stopped
                 finish()
             raise

@@ -16,6 +16,7 @@ import torch
 from lensproc.contract.adversarial import AdversarialSettings
 from lensproc.errors import UsageError
 from lensproc.nn.weights import read_weights
+from lensproc.train.adversarial import variances
 from lensproc.train.collapse import SETTLING, Contest
 from lensproc.train.curve import draw_curve
 from lensproc.train.state import CollapsedTraining, TrainingError
@@ -205,6 +206,31 @@ def test_the_weight_falls_where_flux_does_not_close():
     assert contest.disagreement == pytest.approx(0.98 + 0.02 * 401.0)
 
 
+def test_in_training_the_weight_is_that_of_the_disagreement(tmp_path, monkeypatch):
+    with_task(monkeypatch, closure=lambda made: lambda generated, batch: torch.full((len(generated),), -8.0))
+    text = DUEL.replace("pretrain = 0.5", "pretrain = 0.0")
+    last = trained(duel_run(tmp_path, text=text, epochs=1)).record["curve"][-1]["train"]
+    assert last["closure"] == pytest.approx(8.0)
+    assert last["weight"] == pytest.approx(0.1 * (2.0 / 8.0) ** 2)
+    assert last["loss"] == pytest.approx(last["content"] + last["weight"] * last["adversarial"], rel=1e-4)
+
+
+def test_both_parts_of_the_file_are_running_means_of_the_generator(tmp_path):
+    name, steps = "learning.0.weight", []
+    watcher = Silent(lambda learner: steps.append(learner.network.state_dict()[name].clone()))
+    done = trained(duel_run(tmp_path), watcher)
+    means = [steps[0]]
+    for n, weights in enumerate(steps[1:], start=1):
+        decay = min(0.8, (1.0 + n) / (10.0 + n))
+        means.append(decay * means[-1] + (1.0 - decay) * weights)
+    record, state = done.record, read_weights(done.weights).state
+    for part, kept in (("pixel", "pretrained"), ("adversarial", "best")):
+        step = record[kept]["step"]
+        torch.testing.assert_close(state[f"{part}.{name}"], means[step - 1])
+        assert not torch.equal(state[f"{part}.{name}"], steps[step - 1])
+    assert record["pretrained"]["step"] <= 6 < record["best"]["step"]
+
+
 def test_a_discriminator_that_is_always_right_or_wrong_is_a_collapse():
     settings = AdversarialSettings(patience=3, least_variety=0.01)
     for accuracy, said in (
@@ -227,6 +253,17 @@ def test_lost_variety_is_a_collapse_once_it_has_settled():
         assert contest.collapse(settings) == "", step
         contest.count(0.75, 0.002, 1.0)
     assert "lost its variety: 0.002" in contest.collapse(settings)
+
+
+def test_an_input_that_is_shown_beside_does_not_count_as_variety():
+    """Else a generator that always draws the same would look as varied as what it is given."""
+    torch.manual_seed(0)
+    real, given = 2.0 * torch.randn(64, 1, 8, 8), 5.0 * torch.randn(64, 1, 8, 8)
+    beside = [torch.cat([images, given], dim=1) for images in (torch.zeros_like(real), real)]
+    assert variances(*beside) == pytest.approx((0.0, 4.0), rel=0.05)
+    assert variances(0.5 * real, real) == pytest.approx((1.0, 4.0), rel=0.05)
+    assert variances(real, real)[0] == variances(real, real)[1] > 3.0
+    assert variances(real[:1] + 1.0, real[:1]) == pytest.approx((float(real[0].var(correction=0)),) * 2)
 
 
 def test_a_collapse_stops_and_says_so_and_keeps_the_best_weights(tmp_path, monkeypatch):
@@ -255,6 +292,25 @@ def test_losses_that_are_no_number_are_named(tmp_path, monkeypatch):
     )
     with pytest.raises(TrainingError, match=r"flux became nan at step 7 \(epoch 3\)"):
         trained(duel_run(tmp_path))
+
+
+def test_a_loss_that_is_no_number_in_the_first_part_is_named_and_no_half_a_file_is_written(
+    tmp_path, monkeypatch
+):
+    seen = []
+
+    def loss(network, batch):
+        seen.append(1)
+        parts = duel.tiny.loss(network, batch)
+        return parts if len(seen) <= 3 else {"loss": math.nan * parts["loss"]}
+
+    with_task(
+        monkeypatch, loss=lambda made: loss, metrics=lambda made: lambda *_: {"loss": torch.tensor(1.0)}
+    )
+    run = duel_run(tmp_path)
+    with pytest.raises(TrainingError, match=r"loss became nan at step 4 .*gradient_clip$"):
+        trained(run)
+    assert not (run.output / "tiny.safetensors").exists()
 
 
 def test_what_cannot_be_is_refused(tmp_path):
