@@ -71,7 +71,7 @@ def standing(outcomes: Sequence[Outcome], stage: str, quick: bool) -> Standing:
             open_.append(name)
     for name in COMPARED:
         own, input_ = found.get((stage, name)), found.get((INPUT, name))
-        if own is None or input_ is None or quick:
+        if own is None or input_ is None or quick or "not measured" in (own.verdict, input_.verdict):
             open_.append(f"{name.lstrip('… ')} (POINTs)")
         elif own.measured.low > input_.measured.high:
             missed.append(f"{name.lstrip('… ')} (POINTs, beside the input's)")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+
 import pytest
 
 from lensproc.evaluate.goals import GOALS, Outcome, Verdict
@@ -60,6 +63,17 @@ def test_what_was_not_measured_is_open():
     some = [outcome for outcome in outcomes() if "split" not in outcome.name]
     found = standing(some, "gan", quick=False)
     assert (found.verdict, found.reasons) == ("undecided", ("false splits of single stars",))
+    nan = Measured(math.nan, math.nan, math.nan, 0)
+    for system in ("gan", "raw"):
+        some = [
+            dataclasses.replace(outcome, measured=nan, verdict="not measured")
+            if (outcome.system, outcome.name) == (system, POINTS)
+            else outcome
+            for outcome in outcomes()
+        ]
+        found = standing(some, "gan", quick=False)
+        assert found.verdict == "undecided", system
+        assert found.reasons == ("that the truth does not explain (POINTs)",)
 
 
 def test_the_page_says_it_above_the_goals():
