@@ -46,7 +46,7 @@ def test_rows_without_weights_or_stage_are_named():
 
 def test_every_row_of_the_table_is_one_of_the_page():
     names = [entry["name"] for entry in table.tomllib.loads(table.ROWS.read_text("utf-8"))["row"]]
-    assert len(set(names)) == len(names) == 10
+    assert len(set(names)) == len(names) >= 10
     page = table.PAGE.read_text("utf-8")
     assert all(f"`{name}`" in page for name in names)
 
