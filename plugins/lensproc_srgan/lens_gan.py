@@ -155,6 +155,9 @@ def shown(generated: Tensor, batch: Fields) -> tuple[Tensor, Tensor]:
 
 
 def closure(generated: Tensor, batch: Fields) -> Tensor:
-    """Disagreement of the flux, binned to the input's pixels, with the input's [its photon error], shape (N,)."""
+    """Disagreement of the flux, binned to the input's pixels, with the input's [its photon error], shape (N,).
+
+    What the input measures is taken from the truth, which has no noise and the PSF of the output.
+    """
     difference = forward(generated[:, :1].float() - batch["truth"], None, SCALE, "surface brightness")[:, 0]
     return difference.sum((1, 2)) / batch["variance"].sum((1, 2, 3)).sqrt()
