@@ -5,6 +5,7 @@ This file holds manifests only and imports neither numpy nor torch: ``lensproc p
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 from lensproc.contract.classifier_manifest import CLASSIFIER_OPTIONS, classifier_manifest
@@ -42,6 +43,16 @@ SIS_FULL = _informed(
     "sis-full", "kind of substructure, as sis-2, with the slope of the sphere's strength kept"
 )
 
+SIS_CLASS = dataclasses.replace(
+    classifier_manifest(
+        "sis-class",
+        "lensproc_sis.sis_class",
+        "kind of substructure, from image, convergence and what the source of a measured lens does not explain",
+        normalisation="noise",
+        minimum_size=16,
+    ),
+    training="lensproc_sis.class_training:training",
+)
 
 SIS = Manifest(
     id="sis",
@@ -64,5 +75,5 @@ SIS = Manifest(
 @hookimpl
 def lensproc_register_stages(register: Callable[[Manifest], None]) -> None:
     """Hand over the manifests of this package."""
-    for manifest in (SIS_1, SIS_2, SIS_FULL, SIS):
+    for manifest in (SIS_1, SIS_2, SIS_FULL, SIS_CLASS, SIS):
         register(manifest)
