@@ -98,7 +98,7 @@ def command(
             click.echo(f"{name:<34}{read_recipe(recipe_path(manifest, name)).summary}")
         return
     path = recipe_path(manifest, recipe)
-    chosen = _changed(read_recipe(path), precision=precision, budget=budget, epochs=epochs, seed=seed)
+    chosen = with_settings(read_recipe(path), precision=precision, budget=budget, epochs=epochs, seed=seed)
     require_libraries()
 
     from lensproc.cli.training_progress import TrainingProgress
@@ -136,7 +136,11 @@ def command(
     click.echo(f"use it with --set {stage}.weights={trained.weights}")
 
 
-def _changed(recipe: TrainingRecipe, **changes: object) -> TrainingRecipe:
-    """Recipe with the settings that the command line gives."""
-    given = {name: value for name, value in changes.items() if value is not None}
+def with_settings(recipe: TrainingRecipe, **changes: object) -> TrainingRecipe:
+    """Recipe with the settings that the command line gives; what it only repeats leaves the recipe's SHA-256 alone."""
+    given = {
+        name: value
+        for name, value in changes.items()
+        if value is not None and value != getattr(recipe.settings, name)
+    }
     return dataclasses.replace(recipe, settings=dataclasses.replace(recipe.settings, **given))  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from lensproc.cli import cli
+from lensproc.cli.train import with_settings
 from lensproc.contract import registry
 from lensproc.contract.training import TrainingRecipe
 from lensproc.errors import PluginError, UsageError
@@ -137,3 +138,14 @@ def test_recipes_are_listed_without_torch(tmp_path):
     lines = done.stdout.splitlines()
     assert lines[0].startswith("srresnet ")
     assert lines[-1] == ""
+
+
+def test_a_budget_that_only_repeats_the_recipe_leaves_its_hash():
+    """The command line gives 35.0 where the recipe says 35: the same training, the same SHA-256."""
+    text = (
+        "[data]\ntrain = [{ recipe = 'hsc', number = 1 }]\nval = [{ recipe = 'hsc', number = 1 }]\n"
+        "[training]\nbudget = 35\n"
+    )
+    recipe = TrainingRecipe.from_toml(text, "short")
+    assert recipe_sha256(with_settings(recipe, budget=35.0, seed=None)) == recipe_sha256(recipe)
+    assert recipe_sha256(with_settings(recipe, budget=36.0)) != recipe_sha256(recipe)
