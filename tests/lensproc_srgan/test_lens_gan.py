@@ -128,8 +128,9 @@ def test_flux_closes_on_the_truth_and_not_beside_it():
     assert float(closure(both + 1.0, batch)) == pytest.approx(32.0, rel=1e-4)
 
 
-def test_its_recipe_makes_a_task_that_continues_lens_sr():
-    recipe = TrainingRecipe.from_toml((FOLDER / "recipes/lens-gan.toml").read_text("utf-8"), "lens-gan")
+@pytest.mark.parametrize("name", ["lens-gan", "lens-gan-strong"])
+def test_its_recipes_make_a_task_that_continues_lens_sr(name):
+    recipe = TrainingRecipe.from_toml((FOLDER / f"recipes/{name}.toml").read_text("utf-8"), name)
     for share in recipe.train + recipe.val:
         assert isinstance(load_recipe(share.recipe), Recipe)
     made = task(load_registry().manifest("lens-gan"), recipe)

@@ -40,7 +40,7 @@ def task_of(stage: str, text: str, name: str = "short") -> AdversarialTask:
     return getattr(training, stage)(manifest, TrainingRecipe.from_toml(text, name))
 
 
-@pytest.mark.parametrize("name", ["srgan", "srgan-report", "esrgan", "esrgan-report"])
+@pytest.mark.parametrize("name", ["srgan", "srgan-described", "srgan-report", "esrgan", "esrgan-report"])
 def test_every_recipe_makes_a_task(name, monkeypatch):
     """With stand-ins for the frozen networks, whose weights are the user's."""
     seen = []
@@ -53,7 +53,7 @@ def test_every_recipe_makes_a_task(name, monkeypatch):
     text = (FOLDER / f"{name}.toml").read_text("utf-8")
     recipe = TrainingRecipe.from_toml(text, name)
     task = task_of(name.partition("-")[0], text, name)
-    expected = {"srgan-report": "classifier", "esrgan-report": "vgg"}.get(name, "none")
+    expected = {"srgan-described": "classifier", "srgan-report": "classifier", "esrgan-report": "vgg"}.get(name, "none")
     assert seen == [expected]
     assert task.network_spec["features"] == expected
     assert task.settings.kind == ("relativistic" if name.startswith("esrgan") else "bce")
