@@ -137,7 +137,7 @@ def command(
 
 
 def with_settings(recipe: TrainingRecipe, **changes: object) -> TrainingRecipe:
-    """Recipe with the settings that the command line gives; what it only repeats leaves the recipe's SHA-256 alone."""
+    """Recipe with the settings of the command line; what these only repeat leaves its SHA-256 alone."""
     given = {
         name: value
         for name, value in changes.items()
