@@ -12,8 +12,10 @@ from lensproc.contract.registry import load_registry
 from lensproc.contract.stage import Batch, Item, SkyAxes
 from lensproc.cutout import PSF
 from lensproc.errors import WeightsError
+from lensproc.nn.prepare import sky_and_noise
 from lensproc.nn.weights import save_weights
 from lensproc.testing import check_stage
+from lensproc_sis.measure import Cutouts, measure
 from lensproc_sis.sis_network import SISNetwork
 from lensproc_sis.sis_stage import stage
 from tests.lensproc_sis.sis_scenes import drawn, noise
@@ -26,6 +28,7 @@ def written(path, calibrated=True):
     torch.manual_seed(3)
     network = SISNetwork(**SPEC)
     torch.nn.init.normal_(network.correct.weight, std=0.1)
+    torch.nn.init.normal_(network.spread.weight, std=0.3)
     if calibrated:
         network.calibration.fill_(1.0)
     save_weights(path, network.state_dict(), {"stage": "sis", "network": SPEC})
@@ -192,3 +195,20 @@ def test_weights_without_calibrated_errors_are_refused(tmp_path):
         stage(manifest, manifest.resolve_options({"weights": str(path)})).load(
             torch.device("cpu"), torch.float32
         )
+
+
+def test_of_a_known_centre_and_the_middle_the_surer_answer_is_taken(running):
+    image = (drawn((6.0, 34.0, 18.0, 0.0, 0.0, 0.0, 0.0), (60, 60))[0] + noise((60, 60))).float()
+    sky, level = sky_and_noise(image.numpy())
+    seen = ((image - sky) / level)[None, None]
+    one = torch.ones(1)
+    from_there = {}
+    with torch.inference_mode():
+        for x, y in ((29.5, 29.5), (34.0, 18.0)):
+            start = Cutouts(seen, torch.ones_like(seen), 2.0 * one, x * one, y * one, 30.0 * one)
+            quick = measure(running.network, start, views=1)
+            from_there[float(quick.sigma[0, 0] / quick.lens[0, 0])] = measure(running.network, start).lens
+        item = Item(0.1, PSF(2.0), (1.0,), lens_center=(34.0, 18.0))
+        found = running.measured(batch_of(image, items=(item,)), 0)
+    assert len(from_there) == 2
+    torch.testing.assert_close(found.lens, from_there[min(from_there)])
