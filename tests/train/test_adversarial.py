@@ -15,6 +15,7 @@ import torch
 
 from lensproc.contract.adversarial import AdversarialSettings
 from lensproc.errors import UsageError
+from lensproc.nn.adversarial_losses import r1_penalty
 from lensproc.nn.weights import read_weights
 from lensproc.train.adversarial import variances
 from lensproc.train.collapse import SETTLING, Contest
@@ -204,6 +205,29 @@ def test_the_weight_falls_where_flux_does_not_close():
     contest.count(0.5, 1.0, 1.0)
     contest.weight(401.0, settings)
     assert contest.disagreement == pytest.approx(0.98 + 0.02 * 401.0)
+
+
+def test_the_penalty_flattens_the_discriminator_at_real_images(tmp_path, monkeypatch):
+    slopes = {}
+    for regulariser in ("none", "r1"):
+        pairs = []
+
+        def kept(made, pairs=pairs):
+            return lambda generated, batch: pairs.append(made.shown(generated, batch)) or pairs[-1]
+
+        def after(learner, pairs=pairs, regulariser=regulariser):
+            real = pairs[-1][1].detach().requires_grad_()
+            with torch.enable_grad():
+                slopes[regulariser] = float(r1_penalty(learner.discriminator(real), real).detach())
+
+        text = f'{DUEL}regulariser = "{regulariser}"\ngamma = 100.0\ndiscriminator_rate = 10.0\n'
+        with monkeypatch.context() as patch:
+            with_task(patch, shown=kept)
+            trained(
+                duel_run(tmp_path, regulariser, text.replace("pretrain = 0.5", "pretrain = 0.0")),
+                Silent(after),
+            )
+    assert 0.0 < slopes["r1"] < 0.2 * slopes["none"], slopes
 
 
 def test_in_training_the_weight_is_that_of_the_disagreement(tmp_path, monkeypatch):
