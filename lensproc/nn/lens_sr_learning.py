@@ -80,19 +80,10 @@ def _column(values: Tensor) -> Tensor:
     return values.float()[:, None, None, None]
 
 
-def loss(
-    network: torch.nn.Module,
-    batch: Fields,
-    points: float,
-    flux: float,
-    square: float,
-    beta: float,
-    response: float = 0.0,
-    apertures: float = 0.0,
-) -> dict[str, Tensor]:
-    """Return ``loss`` of a batch and its parts; see `image_loss`."""
+def loss(network: torch.nn.Module, batch: Fields, **weights: float) -> dict[str, Tensor]:
+    """Return ``loss`` of a batch and its parts; `weights` as of `image_loss`."""
     image, sigma = network(batch["image"], batch["variance"], batch["fwhm"])
-    return image_loss(image, sigma, batch, points, flux, square, beta, response, apertures)
+    return image_loss(image, sigma, batch, **weights)
 
 
 def image_loss(

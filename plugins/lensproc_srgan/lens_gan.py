@@ -83,7 +83,7 @@ def task(manifest: Manifest, recipe: TrainingRecipe) -> AdversarialTask:
     Raises
     ------
     UsageError
-        For an entry that there is not.
+        For an entry that there is not, or a negative weight.
     """
     spec = NETWORK | dict(recipe.network)
     table = dict(recipe.loss)
@@ -95,6 +95,9 @@ def task(manifest: Manifest, recipe: TrainingRecipe) -> AdversarialTask:
                 f"[{name}] of {manifest.id} has no {', '.join(unknown)}", remedy=f"it has: {', '.join(known)}"
             )
     weights = {name: float(value) for name, value in (LOSS | table).items()}
+    for name, value in weights.items():
+        if value < 0.0:
+            raise UsageError(f"[loss] {name} must not be negative, got {value:g}")
     stars = weights.pop("stars")
     content = partial(_content, weights=weights)
     return AdversarialTask(

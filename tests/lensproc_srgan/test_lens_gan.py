@@ -149,3 +149,13 @@ def test_an_unknown_entry_is_refused(table, entry):
     recipe = TrainingRecipe.from_toml(text, "r")
     with pytest.raises(UsageError, match=rf"\[{table}\] of lens-gan has no {entry}"):
         task(load_registry().manifest("lens-gan"), recipe)
+
+
+def test_a_negative_weight_is_refused():
+    """It would teach the network to lose the sources."""
+    text = (
+        '[data]\ntrain = [{ recipe = "quasars", number = 1 }]\nval = [{ recipe = "quasars", number = 1 }]\n'
+    )
+    recipe = TrainingRecipe.from_toml(f"{text}[loss]\napertures = -1\n", "r")
+    with pytest.raises(UsageError, match=r"\[loss\] apertures must not be negative, got -1"):
+        task(load_registry().manifest("lens-gan"), recipe)
