@@ -24,6 +24,11 @@ from lensproc_srgan.lens_gan import NETWORK, closure, generate, shown, task
 FOLDER = Path(importlib.import_module("lensproc_srgan").__file__).parent
 LENS_SR = Path(importlib.import_module("lensproc_superres").__file__).parent / "weights/lens-sr.safetensors"
 CHECKS = ("output_shape", "batch_equals_singles", "stage_pickles", "star_keeps_centroid")
+SHORT = """
+[data]
+train = [{ recipe = "quasars", number = 1 }]
+val = [{ recipe = "quasars", number = 1 }]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +45,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def applied(stage: str, **options) -> torch.Tensor:
-    opened = load_registry().open_stage(stage, {name: value for name, value in options.items()})
+    opened = load_registry().open_stage(stage, options)
     torch.manual_seed(1)
     axis = torch.arange(24.0)
     star = 80.0 * torch.exp(-((axis[None] - 11.0) ** 2 + (axis[:, None] - 12.0) ** 2) / 5.0)
@@ -145,17 +150,13 @@ def test_its_recipes_make_a_task_that_continues_lens_sr(name):
 
 @pytest.mark.parametrize(("table", "entry"), [("loss", "flus"), ("network", "widht")])
 def test_an_unknown_entry_is_refused(table, entry):
-    text = f'[data]\ntrain = [{{ recipe = "quasars", number = 1 }}]\nval = [{{ recipe = "quasars", number = 1 }}]\n[{table}]\n{entry} = 1\n'
-    recipe = TrainingRecipe.from_toml(text, "r")
+    recipe = TrainingRecipe.from_toml(f"{SHORT}[{table}]\n{entry} = 1\n", "r")
     with pytest.raises(UsageError, match=rf"\[{table}\] of lens-gan has no {entry}"):
         task(load_registry().manifest("lens-gan"), recipe)
 
 
 def test_a_negative_weight_is_refused():
     """It would teach the network to lose the sources."""
-    text = (
-        '[data]\ntrain = [{ recipe = "quasars", number = 1 }]\nval = [{ recipe = "quasars", number = 1 }]\n'
-    )
-    recipe = TrainingRecipe.from_toml(f"{text}[loss]\napertures = -1\n", "r")
+    recipe = TrainingRecipe.from_toml(f"{SHORT}[loss]\napertures = -1\n", "r")
     with pytest.raises(UsageError, match=r"\[loss\] apertures must not be negative, got -1"):
         task(load_registry().manifest("lens-gan"), recipe)
