@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from lensproc.contract.classifier_manifest import CLASSIFIER_OPTIONS, classifier_manifest
 from lensproc.contract.hookspecs import hookimpl
-from lensproc.contract.manifest import Manifest, Option
+from lensproc.contract.manifest import Manifest, Option, Tolerance
 from lensproc.contract.weights import weights_option
 
 lensproc_api = 1
@@ -71,9 +71,25 @@ SIS = Manifest(
     sky=True,
 )
 
+SIS_SR = Manifest(
+    id="sis-sr",
+    kind="enhance",
+    factory="lensproc_sis.sis_sr:stage",
+    training="lensproc_sis.sr_training:training",
+    summary="the source of a measured lens, lensed again on pixels half as large; learnt without sharp images",
+    citation="Gortler et al. 1996, SIGGRAPH, 43; Batson & Royer 2019, ICML",
+    options=(weights_option(),),
+    scale=2,
+    normalisation="noise",
+    output_psf="same",
+    minimum_size=16,
+    provides=("LPEXPL",),
+    tolerance=Tolerance(flux=0.02, centroid=0.05),
+)
+
 
 @hookimpl
 def lensproc_register_stages(register: Callable[[Manifest], None]) -> None:
     """Hand over the manifests of this package."""
-    for manifest in (SIS_1, SIS_2, SIS_FULL, SIS_CLASS, SIS):
+    for manifest in (SIS_1, SIS_2, SIS_FULL, SIS_CLASS, SIS, SIS_SR):
         register(manifest)
