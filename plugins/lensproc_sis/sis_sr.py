@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,8 @@ from lensproc.nn.lens_sr import bicubic, limits
 from lensproc.nn.psf import matching_kernel, psf_image
 from lensproc.nn.spec import from_spec
 from lensproc_sis.lens_classifier import galaxies
-from lensproc_sis.measure import Cutouts
 from lensproc_sis.relensed import SCALE, Relensed
+from lensproc_sis.starts import begun
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
@@ -77,19 +78,17 @@ class RelensedStage(NetworkStage):
         network = self.network
         if not isinstance(network, Relensed):
             raise PluginError(f"stage {self.manifest.id} is used before it is loaded")
-        height, width = observed.shape[-2:]
-        x, y = batch.items[index].lens_center or ((width - 1) / 2, (height - 1) / 2)
         good = (~batch.mask[index : index + 1]).to(observed.dtype)
-        fwhm, column, row, half = (
-            observed.new_tensor([value]) for value in (psf.fwhm, x, y, max(height, width) / 2)
-        )
-        measured = network.measured(Cutouts(observed, good, fwhm, column, row, half))
+        item = dataclasses.replace(batch.items[index], psf=psf)
+        alone = dataclasses.replace(batch, images=observed, items=(item,))
+        cutouts = begun(network.lens, observed, good, alone)
+        measured = network.measured(cutouts)
         light = galaxies(observed, good, measured)
         arcs, weights = observed - light, good / variance
         share = explained_share(arcs, variance, *network.across(arcs, weights, measured), psf)
         low, high = SURE
         trust = min(1.0, max(0.0, (share - low) / (high - low)))
-        image, _, _ = network(arcs, weights, measured, fwhm)
+        image, _, _ = network(arcs, weights, measured, cutouts.fwhm)
         return completed(trust * (image + bicubic(light)), observed, variance, psf), share
 
 

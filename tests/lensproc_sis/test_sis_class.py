@@ -17,8 +17,9 @@ from lensproc.nn.weights import read_weights, save_weights
 from lensproc.testing import check_stage
 from lensproc_sis import class_training
 from lensproc_sis.lens_classifier import SEEN, LensClassifier
-from lensproc_sis.measure import Cutouts
+from lensproc_sis.measure import Cutouts, measure
 from lensproc_sis.sis_class import build, stage
+from lensproc_sis.starts import begun
 from tests.lensproc_sis.known_lenses import LENS, SPEC, known, sis_weights
 from tests.lensproc_sis.sis_scenes import drawn, noise
 
@@ -94,6 +95,24 @@ def test_neighbours_make_no_difference(running):
         alone = np.concatenate([running.answers(batch_of(image)).probabilities for image in images])
     assert together == pytest.approx(alone, abs=1e-5)
     assert np.ptp(together, axis=0).max() > 1e-3
+
+
+def test_a_known_centre_counts_where_the_lens_is_surer_there(running):
+    image = drawn((9.0, 40.0, 28.0, 0.0, 0.0, 0.0, 0.0))[0] + noise((60, 64))
+    batch = batch_of(image, image, image)
+    centres = ((40.0, 28.0), None, (5.0, 5.0))
+    items = tuple(dataclasses.replace(batch.items[0], lens_center=centre) for centre in centres)
+    batch = dataclasses.replace(batch, items=items)
+    lens = running.network.backbone.lens
+    good = torch.ones_like(batch.images)
+    with torch.no_grad():
+        found = begun(lens, batch.images, good, batch)
+        for i, centre in enumerate(centres):
+            at = [dataclasses.replace(found, x=0 * found.x + x, y=0 * found.y + y)
+                  for x, y in ((31.5, 29.5), centre or (31.5, 29.5))]  # fmt: skip
+            error = [float(m.sigma[i, 0] / m.lens[i, 0]) for m in (measure(lens, a, views=1) for a in at)]
+            best = at[int(error[1] < error[0])]
+            assert (float(found.x[i]), float(found.y[i])) == (float(best.x[i]), float(best.y[i]))
 
 
 def test_a_subhalo_shows_in_the_plane_of_the_residual():
