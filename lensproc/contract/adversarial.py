@@ -84,6 +84,11 @@ class AdversarialSettings:
             raise UsageError(
                 f"[loss.adversarial] has no {', '.join(unknown)}", remedy=f"it has: {', '.join(known)}"
             )
+        for name, value in table.items():
+            wanted = str if name in ("kind", "regulariser") else (int, float)
+            if isinstance(value, bool) or not isinstance(value, wanted):
+                kind = "a word" if wanted is str else "a number"
+                raise UsageError(f"[loss.adversarial] {name} must be {kind}, got {value!r}")
         return cls(**table)
 
 

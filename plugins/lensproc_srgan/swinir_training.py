@@ -17,7 +17,8 @@ from lensproc.nn.spec import from_spec, full_spec
 from lensproc.nn.starting import begin
 from lensproc.nn.swin import SwinSR
 from lensproc_srgan.content import Content, Metrics, generate
-from lensproc_srgan.training import SCALES, SOURCES, content_weights, read_loss, scene
+from lensproc_srgan.samples import scene
+from lensproc_srgan.training import SCALES, SOURCES, content_weights, read_loss
 
 if TYPE_CHECKING:
     import torch

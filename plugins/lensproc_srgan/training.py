@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from torch import nn
 
 from lensproc.contract.adversarial import AdversarialSettings, AdversarialTask
@@ -18,12 +17,11 @@ from lensproc.contract.network import require_reach
 from lensproc.errors import UsageError
 from lensproc.nn.discriminator import Discriminator, small_discriminator
 from lensproc.nn.losses import image_loss
-from lensproc.nn.prepare import affine_for
 from lensproc.nn.spec import from_spec, full_spec
 from lensproc.nn.starting import begin
-from lensproc.simulate.samples import sample
 from lensproc_srgan.content import Content, Metrics, PixelLoss, closure, generate, shown
 from lensproc_srgan.features import feature_network
+from lensproc_srgan.samples import scene
 from lensproc_srgan.stages import FEATURES, GENERATORS
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
     from lensproc.contract.manifest import Manifest
     from lensproc.contract.training import TrainingRecipe
-    from lensproc.simulate.image import Simulated
 
 SOURCES: dict[str, Any] = {"kind": "l1", "pixels": 1.0, "response": 0.0, "apertures": 0.0, "flux": 0.0}
 """Entries of ``[loss]`` with their defaults that need no other network: kind of the distance of pixels and its
@@ -151,30 +148,3 @@ def discriminator(kind: str, regulariser: str) -> nn.Module:
     if kind == "small":
         return small_discriminator("spectral" if regulariser == "spectral" else "none")
     return Discriminator(norm="spectral" if regulariser == "spectral" else "batch")
-
-
-def scene(sim: Simulated, normalisation: str) -> dict[str, Any]:
-    """Fields of one simulated scene, all normalised as the core does it to the image.
-
-    Parameters
-    ----------
-    sim : Simulated
-        Any scene.
-    normalisation : str
-        Of the stage's manifest.
-    """
-    fields = sample(sim, ("image", "variance", "sharp2", "points2", "fwhm", "sky", "noise"))
-    affine = affine_for(normalisation, fields["image"], np.zeros(fields["image"].shape, bool))
-
-    def values(name: str) -> Any:
-        return np.asarray((fields[name] - affine.offset) / affine.scale, np.float32)
-
-    return {
-        "image": values("image"),
-        "sharp2": values("sharp2"),
-        "sky": float(values("sky")),
-        "variance": np.asarray(fields["variance"] / affine.scale**2, np.float32),
-        "noise": float(fields["noise"] / affine.scale),
-        "points2": fields["points2"],
-        "fwhm": fields["fwhm"],
-    }

@@ -383,3 +383,11 @@ def test_the_first_steps_against_a_discriminator_leave_a_trace_for_tensorboard(l
     for name in ("adversarial", "discriminator"):
         found = {event.step: event.value for event in log.Scalars(f"train/{name}")}
         assert found == pytest.approx({entry["step"]: entry["train"][name] for entry in curve[2:]}, rel=1e-5)
+
+
+@pytest.mark.parametrize(("name", "value"), [("weight", "high"), ("kind", 3), ("pretrain", True)])
+def test_a_setting_of_another_type_is_named(name, value):
+    with pytest.raises(
+        UsageError, match=rf"\[loss.adversarial\] {name} must be a (number|word), got {value!r}"
+    ):
+        AdversarialSettings.from_table({name: value})
