@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lensproc.contract.hookspecs import hookimpl
-from lensproc.contract.manifest import Manifest, Option, Tolerance
+from lensproc.contract.manifest import DataFile, Manifest, Option, Tolerance
 from lensproc.contract.weights import weights_option
 
 lensproc_api = 1
@@ -23,8 +23,10 @@ STRENGTH = Option(
 )
 
 
-def _generator(stage_id: str, halo: int, summary: str, citation: str) -> Manifest:
-    """Manifest of a generator that takes images of range [0, 1] and halves the width of their PSF."""
+def _generator(
+    stage_id: str, halo: int, summary: str, citation: str, weights: str = "", calibration: str = ""
+) -> Manifest:
+    """Manifest of a generator of images of range [0, 1] that halves their PSF; SHA-256 of its files that ship."""
     return Manifest(
         id=stage_id,
         kind="enhance",
@@ -32,10 +34,7 @@ def _generator(stage_id: str, halo: int, summary: str, citation: str) -> Manifes
         training=f"lensproc_srgan.training:{stage_id}",
         summary=summary,
         citation=citation,
-        options=(
-            STRENGTH,
-            weights_option(),
-        ),
+        options=(STRENGTH, weights_option()),
         scale=2,
         normalisation="range",
         output_psf=0.5,
@@ -43,6 +42,8 @@ def _generator(stage_id: str, halo: int, summary: str, citation: str) -> Manifes
         dtypes=("float32", "bfloat16"),
         generative=True,
         tolerance=Tolerance(flux=0.05, centroid=0.1),
+        weights=(DataFile(f"weights/{stage_id}.safetensors", weights),) if weights else (),
+        calibration=DataFile(f"weights/{stage_id}.calibration.json", calibration) if calibration else None,
     )
 
 
@@ -51,6 +52,8 @@ SRGAN = _generator(
     42,
     "resnet-sisr trained against a discriminator, with losses that see point sources",
     "Ledig et al. 2017, CVPR, 105",
+    "6f45862d34b6979342287c7085c4e2e18931388bead353c7691fdd952d019b75",
+    "9656fa9a2dd2a74887178d98a6cdeff7fbfbed718a5a1d3c7b9743823c965044",
 )
 
 ESRGAN = _generator(
@@ -79,6 +82,16 @@ LENS_GAN = Manifest(
     dtypes=("float32", "bfloat16"),
     generative=True,
     tolerance=Tolerance(flux=0.05, centroid=0.1),
+    weights=(
+        DataFile(
+            "weights/lens-gan.safetensors",
+            "ca2e6fe52e012e3d8f78077a506bbd6601fddd516c8391d0688b68afe53824be",
+        ),
+    ),
+    calibration=DataFile(
+        "weights/lens-gan.calibration.json",
+        "4170246e3b1583364166349eba090f1ca2a72669c62c9f5518c4a5bfd40049c7",
+    ),
 )
 
 SWINIR = Manifest(
