@@ -17,6 +17,7 @@ from lensproc.errors import PluginError
 from lensproc.train.augment import turn_each
 from lensproc.train.average import Average
 from lensproc.train.batches import Batch, Batches, TrainingSteps, ValidationSteps
+from lensproc.train.optimiser import adam
 from lensproc.train.preparation import (
     STEP_SEED,
     VALIDATION_SEED,
@@ -143,22 +144,8 @@ class Learner(pl.LightningModule):  # type: ignore[misc]
     # -- optimisation -----------------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, or AdamW with a weight decay (of kernels only, not of biases and normalisations)."""
-        settings = self.settings
-        free = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        if not free:
-            raise PluginError("the network has no parameter that can be trained")
-        # The fused kernel unscales gradients itself, which clipping of scaled ones does not allow.
-        fused = settings.precision == "32"
-        if not settings.weight_decay:
-            return torch.optim.Adam(free, settings.learning_rate, fused=fused)
-        kernels = [parameter for parameter in free if parameter.ndim >= 2]
-        rest = [parameter for parameter in free if parameter.ndim < 2]
-        groups: list[dict[str, Any]] = [{"params": kernels}, {"params": rest, "weight_decay": 0.0}]
-        groups = [group for group in groups if group["params"]]
-        return torch.optim.AdamW(
-            groups, settings.learning_rate, weight_decay=settings.weight_decay, fused=fused
-        )
+        """Return `lensproc.train.optimiser.adam`."""
+        return adam(self.network, self.settings)
 
     def on_fit_start(self) -> None:
         """Bring the average to the device."""

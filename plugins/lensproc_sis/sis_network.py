@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lensproc.nn.resnet_18 import BasicBlock
 from lensproc_sis.sis_frame import PARAMETERS, axis
 
 PLANES, CONTEXT = 6, 3
@@ -89,27 +90,6 @@ def _box(image: torch.Tensor) -> torch.Tensor:
     return F.avg_pool2d(image, SMOOTH, stride=1, padding=SMOOTH // 2, count_include_pad=False)
 
 
-class Residual(nn.Module):
-    """Two 3×3 convolutions, their input added before the last activation."""
-
-    def __init__(self, before: int, after: int, stride: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
-        self.first_norm = nn.BatchNorm2d(after)
-        self.second = nn.Conv2d(after, after, 3, padding=1, bias=False)
-        self.second_norm = nn.BatchNorm2d(after)
-        self.across: nn.Module = nn.Identity()
-        if stride != 1 or before != after:
-            self.across = nn.Sequential(
-                nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
-            )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply to features (N, before, H, W)."""
-        y = F.relu(self.first_norm(self.first(x)))
-        return F.relu(self.second_norm(self.second(y)) + self.across(x))
-
-
 class SISNetwork(nn.Module):
     """Residual network over a frame, told its depth, sampling and PSF.
 
@@ -135,12 +115,12 @@ class SISNetwork(nn.Module):
         self.side = side
         self.stem = nn.Conv2d(PLANES + 2, width, 5, 2, 2, bias=False)
         self.stem_norm = nn.BatchNorm2d(width)
-        self.fine = nn.Sequential(*(Residual(width, width, 1) for _ in range(blocks)))
+        self.fine = nn.Sequential(*(BasicBlock(width, width, 1) for _ in range(blocks)))
         stages: list[nn.Module] = []
         before = width
         for after in (2 * width, 4 * width):
             for block in range(blocks):
-                stages.append(Residual(before, after, 1 if block else 2))
+                stages.append(BasicBlock(before, after, 1 if block else 2))
                 before = after
         self.coarse = nn.Sequential(*stages)
         self.squeeze = nn.Sequential(nn.Conv2d(before, 32, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU())

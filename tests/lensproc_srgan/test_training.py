@@ -53,7 +53,7 @@ def test_every_recipe_makes_a_task(name, monkeypatch):
     text = (FOLDER / f"{name}.toml").read_text("utf-8")
     recipe = TrainingRecipe.from_toml(text, name)
     task = task_of(name.partition("-")[0], text, name)
-    expected = {"srgan-described": "classifier", "srgan-report": "classifier", "esrgan-report": "vgg"}.get(name, "none")
+    expected = {"srgan": "none", "esrgan": "none", "esrgan-report": "vgg"}.get(name, "classifier")
     assert seen == [expected]
     assert task.network_spec["features"] == expected
     assert task.settings.kind == ("relativistic" if name.startswith("esrgan") else "bce")
