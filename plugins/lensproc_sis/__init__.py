@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from lensproc.contract.classifier_manifest import CLASSIFIER_OPTIONS, classifier_manifest
 from lensproc.contract.hookspecs import hookimpl
-from lensproc.contract.manifest import Manifest, Option, Tolerance
+from lensproc.contract.manifest import DataFile, Manifest, Option, Tolerance
 from lensproc.contract.weights import weights_option
 
 lensproc_api = 1
@@ -69,6 +69,12 @@ SIS = Manifest(
     minimum_size=16,
     provides=("LPTHETAE", "ALPHA", "KAPPA", "SOURCE", "RESIDUAL"),
     sky=True,
+    weights=(
+        DataFile(
+            "weights/sis.safetensors",
+            "60e8de9022729f6d649a0cb2a0e331bd0d768863baab12181311b1459dca0685",
+        ),
+    ),
 )
 
 SIS_SR = Manifest(
