@@ -94,6 +94,11 @@ def response_loss(
     return _robust(matched_response(found - truth, psf, sigma)).mean()
 
 
+def _apertures(radius: torch.Tensor) -> torch.Tensor:
+    """Stamps of apertures, as large as the widest needs."""
+    return aperture_stamps(radius, 2 * math.ceil(float(radius.max()) + 0.5) + 1)
+
+
 def aperture_fluxes(images: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
     """Sum of the pixels within a radius of every pixel.
 
@@ -104,8 +109,7 @@ def aperture_fluxes(images: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
     radius : torch.Tensor, shape (N,)
         Of each image's apertures [px].
     """
-    side = 2 * math.ceil(float(radius.max()) + 0.5) + 1
-    return convolve(images, aperture_stamps(radius, side))
+    return convolve(images, _apertures(radius))
 
 
 def source_pixels(points: torch.Tensor, least: float = 0.5) -> torch.Tensor:
@@ -155,10 +159,8 @@ def aperture_loss(
     torch.Tensor, shape ()
         0 where there is no source.
     """
-    side = 2 * math.ceil(float(radius.max()) + 0.5) + 1
-    stamps = aperture_stamps(radius, side)
-    error, flux = convolve(found - truth, stamps), convolve(truth, stamps)
-    noise = sigma**2 * stamps.square().sum((1, 2))
+    error, flux = aperture_fluxes(found - truth, radius), aperture_fluxes(truth, radius)
+    noise = sigma**2 * _apertures(radius).square().sum((1, 2))
     forgiven = (tolerance * flux) ** 2 + noise[:, None, None, None]
     where = source_pixels(points).to(error.dtype)
     return (_robust(error / forgiven.sqrt()) * where).sum() / where.sum().clamp(min=1.0)

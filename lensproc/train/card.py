@@ -93,8 +93,8 @@ def card_of(
         *(scores_of(manifest, evaluation) for evaluation in evaluations),
     ]
     if not evaluations:
-        parts.append(["## Scores", "", "Not scored yet."])
-    calibrated = _fitted(record) if manifest.kind == "classify" else _calibration(calibration)
+        parts.append(["## Scores", "", "None of `lensproc evaluate` were given to this card."])
+    calibrated = _calibration(calibration) if manifest.kind == "enhance" else _fitted(record)
     parts += [calibrated, ["## Limits", "", limits.strip()]]
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
@@ -202,7 +202,7 @@ def _some(steps: Sequence[int], best: int) -> list[int]:
 
 
 def _fitted(record: Record) -> list[str]:
-    """List what was fitted to the validation images of a classifier: the checks of images calibrate none."""
+    """List what was fitted to validation images by a stage that makes no image: the checks calibrate none such."""
     fitted: Mapping[str, float] = record.get("fitted") or {}
     lines = ["## Calibration", ""]
     if not fitted:

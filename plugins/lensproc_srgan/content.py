@@ -129,13 +129,25 @@ def shown(generated: torch.Tensor, batch: Fields) -> tuple[torch.Tensor, torch.T
 
 
 def closure(generated: torch.Tensor, batch: Fields) -> torch.Tensor:
+    """Disagreement of the output's flux with the input's [its photon error], shape (N,)."""
+    return flux_disagreement(generated, truth(batch), batch["variance"])
+
+
+def flux_disagreement(generated: torch.Tensor, true: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
     """Disagreement of the output's flux, binned to the input's pixels, with the input's [its photon error].
+
+    Parameters
+    ----------
+    generated, true : torch.Tensor, shape (N, 1, 2H, 2W)
+        Output and its truth. The truth is what the input measures, without its noise, and it has the output's PSF:
+        light that this moves across the border of a crop does not count.
+    variance : torch.Tensor, shape (N, H, W)
+        Of the input.
 
     Returns
     -------
     torch.Tensor, shape (N,)
-        Σ (output − truth) / √Σ variance over the input's pixels. The truth is what the input measures, without its
-        noise, and it has the output's PSF: light that this moves across the border of a crop does not count.
+        Σ (output − truth) / √Σ variance over the input's pixels.
     """
-    difference = forward(generated.float() - truth(batch), None, SCALE, "surface brightness")[:, 0]
-    return difference.sum((1, 2)) / batch["variance"].sum((1, 2)).sqrt()
+    difference = forward(generated.float() - true, None, SCALE, "surface brightness")[:, 0]
+    return difference.sum((1, 2)) / variance.sum((1, 2)).sqrt()

@@ -14,18 +14,18 @@ from lensproc.contract.lens_sr_stage import LensSRStage
 from lensproc.contract.training import Fields
 from lensproc.errors import UsageError
 from lensproc.nn.discriminator import small_discriminator
-from lensproc.nn.forward import forward
 from lensproc.nn.interpolated import TwoWeights
 from lensproc.nn.lens_sr import SCALE, LensSR, bicubic
 from lensproc.nn.lens_sr_learning import FIELDS, SCALES, image_loss, metrics, prepare
+from lensproc.nn.spec import from_spec, full_spec
 from lensproc.simulate.samples import sample
+from lensproc_srgan.content import flux_disagreement
+from lensproc_srgan.stages import BetweenWeights
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
     from lensproc.contract.training import TrainingRecipe
 
-NETWORK = {"width": 48, "blocks": 6, "fine": 8}
-"""Hyperparameters, with the values of the weights of ``lens-sr`` that ship."""
 LOSS = {
     "points": 4.0,
     "flux": 0.1,
@@ -39,7 +39,7 @@ LOSS = {
 samples that get a very bright star."""
 
 
-class LensGANStage(LensSRStage):
+class LensGANStage(BetweenWeights, LensSRStage):
     """``lens-gan``: as ``lens-sr``, with weights between those that learned by pixels and the adversarial ones.
 
     Parameters
@@ -53,16 +53,10 @@ class LensGANStage(LensSRStage):
     def __init__(self, manifest: Manifest, options: Mapping[str, OptionValue]) -> None:
         super().__init__(manifest, options, build)
 
-    def load(self, device: torch.device, dtype: torch.dtype) -> None:
-        """Read both sets of weights and keep the network between them."""
-        super().load(device, dtype)
-        assert isinstance(self.network, TwoWeights)
-        self.network = self.network.between(float(self.options["strength"]))
-
 
 def build(spec: Mapping[str, Any]) -> TwoWeights:
     """Build both networks of a weights file."""
-    return TwoWeights(LensSR(**spec))
+    return TwoWeights(from_spec(LensSR, spec, "lens-gan"))
 
 
 def lens_gan(manifest: Manifest, options: Mapping[str, OptionValue]) -> LensGANStage:
@@ -78,22 +72,20 @@ def task(manifest: Manifest, recipe: TrainingRecipe) -> AdversarialTask:
     manifest : Manifest
         Of the stage.
     recipe : TrainingRecipe
-        ``[network]``: `NETWORK`. ``[loss]``: `LOSS`, and the table ``adversarial``.
+        ``[network]``: hyperparameters of `LensSR`. ``[loss]``: `LOSS`, and the table ``adversarial``.
 
     Raises
     ------
     UsageError
         For an entry that there is not, or a negative weight.
     """
-    spec = NETWORK | dict(recipe.network)
     table = dict(recipe.loss)
     settings = AdversarialSettings.from_table({"kind": "relativistic", **table.pop("adversarial", {})})
-    for name, given, known in (("loss", table, LOSS), ("network", recipe.network, NETWORK)):
-        unknown = sorted(set(given) - set(known))
-        if unknown:
-            raise UsageError(
-                f"[{name}] of {manifest.id} has no {', '.join(unknown)}", remedy=f"it has: {', '.join(known)}"
-            )
+    unknown = sorted(set(table) - set(LOSS))
+    if unknown:
+        raise UsageError(
+            f"[loss] of {manifest.id} has no {', '.join(unknown)}", remedy=f"it has: {', '.join(LOSS)}"
+        )
     weights = {name: float(value) for name, value in (LOSS | table).items()}
     for name, value in weights.items():
         if value < 0.0:
@@ -101,8 +93,8 @@ def task(manifest: Manifest, recipe: TrainingRecipe) -> AdversarialTask:
     stars = weights.pop("stars")
     content = partial(_content, weights=weights)
     return AdversarialTask(
-        network=LensSR(**spec),
-        network_spec=spec,
+        network=from_spec(LensSR, recipe.network, manifest.id),
+        network_spec=full_spec(LensSR, recipe.network),
         sample=partial(sample, fields=FIELDS),
         scales=SCALES,
         prepare=partial(prepare, stars=stars),
@@ -158,9 +150,5 @@ def shown(generated: Tensor, batch: Fields) -> tuple[Tensor, Tensor]:
 
 
 def closure(generated: Tensor, batch: Fields) -> Tensor:
-    """Disagreement of the flux, binned to the input's pixels, with the input's [its photon error], shape (N,).
-
-    What the input measures is taken from the truth, which has no noise and the PSF of the output.
-    """
-    difference = forward(generated[:, :1].float() - batch["truth"], None, SCALE, "surface brightness")[:, 0]
-    return difference.sum((1, 2)) / batch["variance"].sum((1, 2, 3)).sqrt()
+    """Disagreement of the output's flux with the input's [its photon error], shape (N,)."""
+    return flux_disagreement(generated[:, :1], batch["truth"], batch["variance"][:, 0])

@@ -29,7 +29,17 @@ def build(spec: Mapping[str, Any], name: str) -> TwoWeights:
     return TwoWeights(from_spec(GENERATORS[name], hyperparameters, name))
 
 
-class GeneratorStage(NetworkStage):
+class BetweenWeights(NetworkStage):
+    """A stage whose file holds `TwoWeights`, of which the option ``strength`` takes a network between them."""
+
+    def load(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Read both sets of weights and keep the network between them."""
+        super().load(device, dtype)
+        assert isinstance(self.network, TwoWeights)
+        self.network = self.network.between(float(self.options["strength"]))
+
+
+class GeneratorStage(BetweenWeights):
     """A generator of strength ``strength``.
 
     Parameters
@@ -42,12 +52,6 @@ class GeneratorStage(NetworkStage):
 
     def __init__(self, manifest: Manifest, options: Mapping[str, OptionValue]) -> None:
         super().__init__(manifest, options, partial(build, name=manifest.id))
-
-    def load(self, device: torch.device, dtype: torch.dtype) -> None:
-        """Read both sets of weights and keep the network between them."""
-        super().load(device, dtype)
-        assert isinstance(self.network, TwoWeights)
-        self.network = self.network.between(float(self.options["strength"]))
 
 
 def srgan(manifest: Manifest, options: Mapping[str, OptionValue]) -> GeneratorStage:

@@ -9,6 +9,7 @@ from lensproc.contract.lens_sr_stage import LensSRStage
 from lensproc.contract.training import TrainingRecipe, TrainingTask
 from lensproc.nn.lens_sr import LensSR
 from lensproc.nn.lens_sr_learning import FIELDS, SCALES, loss, metrics, prepare
+from lensproc.nn.spec import from_spec, full_spec
 from lensproc.simulate.samples import sample
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def lens_sr(manifest: Manifest, options: Mapping[str, OptionValue]) -> LensSRSta
 
 def build(spec: Mapping[str, Any]) -> LensSR:
     """Build the network of a weights file."""
-    return LensSR(**spec)
+    return from_spec(LensSR, spec, "lens-sr")
 
 
 def task(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
@@ -40,12 +41,11 @@ def task(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
         ``response`` and ``apertures`` (weights of what point sources lose), ``stars`` (share of samples that get a
         very bright star).
     """
-    spec = {"width": 48, "blocks": 6, "fine": 8} | dict(recipe.network)
     weights = {"points": 4.0, "flux": 0.1, "square": 0.5, "beta": 0.5, "stars": 0.0} | dict(recipe.loss)
     stars = float(weights.pop("stars"))
     return TrainingTask(
-        network=LensSR(**spec),
-        network_spec=spec,
+        network=from_spec(LensSR, recipe.network, manifest.id),
+        network_spec=full_spec(LensSR, recipe.network),
         sample=functools.partial(sample, fields=FIELDS),
         scales=SCALES,
         prepare=functools.partial(prepare, stars=stars),

@@ -22,6 +22,7 @@ def test_weights_are_as_published_and_have_a_card():
     card = (package_folder(manifest) / "cards" / "sis.md").read_text("utf-8")
     assert weights.sha256 in card
     assert half_of(read) in card
+    assert "scale radius" in card  # what the errors were multiplied by, and no blanks, for it makes no image
 
 
 def test_einstein_radii_of_an_unseen_stream():

@@ -63,7 +63,7 @@ def test_it_says_what_the_record_says(record):
     assert f"loss {record['best']['value']:.6g} in validation, epoch {record['best']['epoch']} |" in card
     assert "60 steps; all epochs were done" in card
     assert f"| machine | cpu ({record['machine']['processor']}), 1 thread; " in card
-    assert "Not scored yet." in card
+    assert "None of `lensproc evaluate` were given to this card." in card
     assert "None ships with it" in card
     assert card.endswith("## Limits\n\nOnly for tests.\n")
     curve = [line for line in card.splitlines() if line.count("|") == 6 and line[2].isdigit()]
