@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +13,18 @@ from lensproc.contract.network import NetworkStage
 from lensproc.contract.stage import StageOutput
 from lensproc.errors import PluginError, WeightsError
 from lensproc.nn.prepare import sky_and_noise
-from lensproc_sis.measure import Cutouts, Measured, measure
+from lensproc_sis.measure import Measured, measure
 from lensproc_sis.sis_findings import misfit_of, planes_of, values_of
 from lensproc_sis.sis_learning import build
 from lensproc_sis.sis_network import SISNetwork
 from lensproc_sis.sis_physics import correction_on_cutout, maps_of, on_cutout
+from lensproc_sis.starts import begun
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
     from lensproc.contract.stage import Batch
     from lensproc.enhanced import Plane, Value
 
-APART = 1.0
-"""Distance from the middle beyond which a known centre is looked at as well [px]."""
 NO_SCALE = "needs the pixel scale to give angles; give one with --pixel-scale ARCSEC"
 
 
@@ -104,40 +103,15 @@ class SISStage(NetworkStage):
         return values, planes_of(maps, lens, scale, level, item.sky), None
 
     def measured(self, batch: Batch, index: int) -> Measured:
-        """Measure one lens of a batch, by itself, so that its neighbours make no difference.
-
-        Notes
-        -----
-        Where a centre is known beside the middle of the cutout, both are looked at, and the surer answer is taken:
-        a centre that was found by its light may be that of an arc.
-        """
+        """Measure one lens of a batch, by itself, so that its neighbours make no difference."""
         network = self.network
         if not isinstance(network, SISNetwork):
             raise PluginError(f"stage {self.manifest.id} is used before it is loaded")
         sky, level = _sky_and_noise(batch, index)
-        item, images = batch.items[index], (batch.images[index : index + 1].float() - sky) / level
-        height, width = images.shape[-2:]
-        middle = ((width - 1) / 2, (height - 1) / 2)
-        starts = [middle]
-        if item.lens_center is not None and math.dist(item.lens_center, middle) > APART:
-            starts.append(item.lens_center)
-
-        def number(value: float) -> torch.Tensor:
-            return images.new_tensor([value])
-
-        fwhm = 0.0 if item.psf is None else float(item.psf.fwhm)
-        inside = (~batch.mask[index : index + 1]).to(images.dtype)
-        half = number(max(height, width) / 2)
-        cutouts = [Cutouts(images, inside, number(fwhm), number(x), number(y), half) for x, y in starts]
-        if len(cutouts) > 1:
-            cutouts.sort(key=lambda cutout: _unsure(measure(network, cutout, views=1)))
-        return measure(network, cutouts[0])
-
-
-def _unsure(measured: Measured) -> float:
-    """Relative error of θ_E; infinite where it is no number."""
-    error = float(measured.sigma[0, 0] / measured.lens[0, 0])
-    return error if math.isfinite(error) else math.inf
+        one = slice(index, index + 1)
+        images = (batch.images[one].float() - sky) / level
+        alone = dataclasses.replace(batch, images=images, items=batch.items[one])
+        return measure(network, begun(network, images, (~batch.mask[one]).to(images.dtype), alone))
 
 
 def _noise(batch: Batch, index: int) -> torch.Tensor:

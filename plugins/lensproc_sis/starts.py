@@ -32,7 +32,7 @@ def begun(network: SISNetwork, images: torch.Tensor, good: torch.Tensor, batch: 
 
     Notes
     -----
-    As ``sis`` does: a centre that was found by its light may be that of an arc.
+    A centre that was found by its light may be that of an arc.
     """
     height, width = images.shape[-2:]
     middle = images.new_tensor([((width - 1) / 2, (height - 1) / 2)]).expand(len(batch), 2)
