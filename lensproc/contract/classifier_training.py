@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
-from lensproc.contract.training import Fields, TrainingTask
+from lensproc.contract.training import Fields, TrainingTask, require_known
 from lensproc.errors import UsageError
 from lensproc.nn.classifying.augmentation import Augmentation
 from lensproc.nn.classifying.calibrated import Calibrated
@@ -139,10 +139,7 @@ def classification_task(
     UsageError
         For an unknown entry of ``[loss]``, or a value that does not fit.
     """
-    known = {"label_smoothing", "rotation", "zoom", "share"}
-    unknown = sorted(set(recipe.loss) - known)
-    if unknown:
-        raise UsageError(f"[loss] has no {', '.join(unknown)}", remedy=f"it has: {', '.join(sorted(known))}")
+    require_known(recipe.loss, ("label_smoothing", "rotation", "share", "zoom"))
     smoothing = float(recipe.loss.get("label_smoothing", 0.0))
     if not 0.0 <= smoothing < 1.0:
         raise UsageError(f"[loss] label_smoothing must be from 0 to below 1, got {smoothing}")

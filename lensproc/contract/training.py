@@ -146,14 +146,10 @@ class TrainingRecipe:
             tables = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"training recipe {name}: {error}") from None
-        unknown = sorted(set(tables) - {"summary", "data", "network", "loss", "training"})
-        if unknown:
-            raise UsageError(f"training recipe {name}: unknown {', '.join(unknown)}")
+        require_known(tables, ("summary", "data", "network", "loss", "training"), f"training recipe {name}")
         data = dict(tables.get("data", {}))
-        known = {entry.name for entry in dataclasses.fields(TrainingSettings)}
-        wrong = sorted(set(tables.get("training", {})) - known)
-        if wrong:
-            raise UsageError(f"training recipe {name}: [training] has no {', '.join(wrong)}")
+        known = [entry.name for entry in dataclasses.fields(TrainingSettings)]
+        require_known(tables.get("training", {}), known, f"training recipe {name}: [training]")
         return cls(
             name,
             str(tables.get("summary", "")),
@@ -164,6 +160,29 @@ class TrainingRecipe:
             tables.get("loss", {}),
             TrainingSettings(**tables.get("training", {})),
         )
+
+
+def require_known(table: Mapping[str, Any], known: Iterable[str], where: str = "[loss]") -> None:
+    """Refuse entries of a recipe's table that there are not, such as misspelt ones.
+
+    Parameters
+    ----------
+    table : mapping
+        What the recipe says.
+    known : iterable of str
+        Every entry that there is.
+    where : str
+        Name of the table, for the message.
+
+    Raises
+    ------
+    UsageError
+        For an entry that is not `known`.
+    """
+    known = list(known)
+    unknown = sorted(set(table) - set(known))
+    if unknown:
+        raise UsageError(f"{where} has no {', '.join(unknown)}", remedy=f"it has: {', '.join(known)}")
 
 
 def _shares(data: Mapping[str, Any], split: str, name: str) -> tuple[DataShare, ...]:

@@ -11,8 +11,7 @@ import torch
 
 from lensproc.contract.network import NetworkStage
 from lensproc.contract.stage import Batch, StageOutput
-from lensproc.contract.training import TrainingTask
-from lensproc.errors import UsageError
+from lensproc.contract.training import TrainingTask, require_known
 from lensproc.nn.spec import from_spec, full_spec
 from lensproc_denoise.exposures import Drawing, draw_exposures
 from lensproc_denoise.losses import Weights, denoising_loss
@@ -89,10 +88,5 @@ def training(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
 
 
 def _known(kind: type, table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    names = [field.name for field in dataclasses.fields(kind)]
-    unknown = sorted(set(table) - set(names))
-    if unknown:
-        raise UsageError(
-            f"training recipe: {where} has no {', '.join(unknown)}", remedy=f"it has: {', '.join(names)}"
-        )
+    require_known(table, [field.name for field in dataclasses.fields(kind)], where)
     return {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}

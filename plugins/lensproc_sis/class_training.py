@@ -13,7 +13,7 @@ import torch
 
 from lensproc.contract.classifier_training import CrossEntropy, classification_task
 from lensproc.contract.phases import Phase, PhasedTask
-from lensproc.contract.training import Fields
+from lensproc.contract.training import Fields, require_known
 from lensproc.errors import UsageError
 from lensproc.nn.classifying.calibrated import Calibrated
 from lensproc.nn.spec import full_spec
@@ -157,17 +157,12 @@ def training(manifest: Manifest, recipe: TrainingRecipe) -> PhasedTask:
     assert isinstance(backbone, LensClassifier)
     backbone.lens.load_state_dict(weights.state)
     names = [field.name for field in dataclasses.fields(Variation)]
+    require_known(recipe.loss, ("joint", "label_smoothing", *names))
     loss = dict(recipe.loss)
     joint = loss.pop("joint", 0.0)
     if not isinstance(joint, int | float) or isinstance(joint, bool) or not 0 <= joint < 1:
         raise UsageError(f"[loss] joint must be from 0 to below 1, got {joint!r}")
     variation = Variation(**{name: loss.pop(name) for name in names if name in loss})
-    unknown = sorted(set(loss) - {"label_smoothing"})
-    if unknown:
-        raise UsageError(
-            f"[loss] has no {', '.join(unknown)}",
-            remedy=f"it has: joint, label_smoothing, {', '.join(names)}",
-        )
     task = classification_task(network, spec, dataclasses.replace(recipe, loss=loss))
     told = task.loss
     assert isinstance(told, CrossEntropy)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lensproc.contract.training import Fields, TrainingTask
+from lensproc.contract.training import Fields, TrainingTask, require_known
 from lensproc.errors import UsageError
 from lensproc.nn.forward import forward
 from lensproc.nn.lensing import Grid
@@ -159,10 +159,7 @@ def training(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
     WeightsError
         Where the weights of ``sis`` are missing or another stage's.
     """
-    names = [field.name for field in dataclasses.fields(Shares)]
-    unknown = sorted(set(recipe.loss) - set(names))
-    if unknown:
-        raise UsageError(f"[loss] has no {', '.join(unknown)}", remedy=f"it has: {', '.join(names)}")
+    require_known(recipe.loss, [field.name for field in dataclasses.fields(Shares)])
     shares = Shares(**recipe.loss)
     rest = {name: value for name, value in recipe.network.items() if name != SIS}
     if "lens" in rest:

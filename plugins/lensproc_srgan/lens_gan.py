@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lensproc.contract.adversarial import AdversarialSettings, AdversarialTask
 from lensproc.contract.lens_sr_stage import LensSRStage
-from lensproc.contract.training import Fields
+from lensproc.contract.training import Fields, require_known
 from lensproc.errors import UsageError
 from lensproc.nn.discriminator import small_discriminator
 from lensproc.nn.interpolated import TwoWeights
@@ -81,11 +81,7 @@ def task(manifest: Manifest, recipe: TrainingRecipe) -> AdversarialTask:
     """
     table = dict(recipe.loss)
     settings = AdversarialSettings.from_table({"kind": "relativistic", **table.pop("adversarial", {})})
-    unknown = sorted(set(table) - set(LOSS))
-    if unknown:
-        raise UsageError(
-            f"[loss] of {manifest.id} has no {', '.join(unknown)}", remedy=f"it has: {', '.join(LOSS)}"
-        )
+    require_known(table, LOSS, f"[loss] of {manifest.id}")
     weights = {name: float(value) for name, value in (LOSS | table).items()}
     for name, value in weights.items():
         if value < 0.0:

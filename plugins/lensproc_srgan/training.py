@@ -14,6 +14,7 @@ from torch import nn
 
 from lensproc.contract.adversarial import AdversarialSettings, AdversarialTask
 from lensproc.contract.network import require_reach
+from lensproc.contract.training import require_known
 from lensproc.errors import UsageError
 from lensproc.nn.discriminator import Discriminator, small_discriminator
 from lensproc.nn.losses import image_loss
@@ -116,9 +117,7 @@ def read_loss(table: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, A
     UsageError
         For an entry that is not `known`, another kind of distance, or a negative weight.
     """
-    unknown = sorted(set(table) - set(known))
-    if unknown:
-        raise UsageError(f"[loss] has no {', '.join(unknown)}", remedy=f"it has: {', '.join(known)}")
+    require_known(table, known)
     loss = {**known, **table}
     image_loss(loss["kind"])
     for name in ("pixels", "feature_weight", "response", "apertures", "flux"):

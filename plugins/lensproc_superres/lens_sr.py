@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from lensproc.contract.lens_sr_stage import LensSRStage
-from lensproc.contract.training import TrainingRecipe, TrainingTask
+from lensproc.contract.training import TrainingRecipe, TrainingTask, require_known
 from lensproc.nn.lens_sr import LensSR
 from lensproc.nn.lens_sr_learning import FIELDS, SCALES, loss, metrics, prepare
 from lensproc.nn.spec import from_spec, full_spec
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lensproc.contract.manifest import Manifest, OptionValue
+
+LOSS = {"points": 4.0, "flux": 0.1, "square": 0.5, "beta": 0.5, "stars": 0.0}
+"""Entries of ``[loss]`` that have a weight where the recipe does not say."""
 
 
 def lens_sr(manifest: Manifest, options: Mapping[str, OptionValue]) -> LensSRStage:
@@ -40,8 +43,14 @@ def task(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
         rest), ``flux`` (weight of the light in squares), ``square`` (weight of the squared error), ``beta``,
         ``response`` and ``apertures`` (weights of what point sources lose), ``stars`` (share of samples that get a
         very bright star).
+
+    Raises
+    ------
+    UsageError
+        For an entry of ``[loss]`` that there is not.
     """
-    weights = {"points": 4.0, "flux": 0.1, "square": 0.5, "beta": 0.5, "stars": 0.0} | dict(recipe.loss)
+    require_known(recipe.loss, (*LOSS, "response", "apertures"))
+    weights = LOSS | dict(recipe.loss)
     stars = float(weights.pop("stars"))
     return TrainingTask(
         network=from_spec(LensSR, recipe.network, manifest.id),

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lensproc.contract.network import require_reach
-from lensproc.contract.training import TrainingTask
-from lensproc.errors import UsageError
+from lensproc.contract.training import TrainingTask, require_known
 from lensproc.nn.losses import image_loss, psnr
 from lensproc.nn.prepare import affine_for
 from lensproc.nn.spec import from_spec, full_spec
@@ -41,9 +40,7 @@ def task(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
     """
     spec = dict(recipe.network)
     start = spec.pop("start", "random")
-    unknown = sorted(set(recipe.loss) - {"kind"})
-    if unknown:
-        raise UsageError(f"[loss] has no {', '.join(unknown)}", remedy="it has: kind")
+    require_known(recipe.loss, ("kind",))
     kind = importlib.import_module(manifest.factory.split(":")[0]).Network
     network = from_spec(kind, spec, manifest.id)
     require_reach(network, manifest)

@@ -10,21 +10,29 @@ from lensproc.contract.registry import load_registry
 from lensproc.contract.stage import Batch, Item
 from lensproc.contract.training import TrainingRecipe
 from lensproc.cutout import PSF
+from lensproc.errors import UsageError
 from lensproc.nn.lens_sr import LensSR
 from lensproc.nn.psf import gaussian_psf
 from lensproc.nn.weights import save_weights
 from lensproc_superres.lens_sr import lens_sr, task
 
 SMALL = {"width": 8, "blocks": 1, "fine": 4}
+SHORT = "[data]\ntrain = [{ recipe = 'hsc', number = 1 }]\nval = [{ recipe = 'hsc', number = 1 }]\n"
 
 
 def test_recipe_makes_a_small_network():
     manifest = load_registry().manifest("lens-sr")
-    text = "[data]\ntrain = [{ recipe = 'hsc', number = 1 }]\nval = [{ recipe = 'hsc', number = 1 }]\n"
-    made = task(manifest, TrainingRecipe.from_toml(text, "short"))
+    made = task(manifest, TrainingRecipe.from_toml(SHORT, "short"))
     weights = sum(parameter.numel() for parameter in made.network.parameters())
     assert weights == 265_618
     assert LensSR(**made.network_spec).state_dict().keys() == made.network.state_dict().keys()
+
+
+def test_a_misspelt_entry_of_the_loss_is_named():
+    manifest = load_registry().manifest("lens-sr")
+    text = f"{SHORT}[loss]\npoint = 2\n"
+    with pytest.raises(UsageError, match=r"\[loss\] has no point; it has: points, flux, .*, apertures"):
+        task(manifest, TrainingRecipe.from_toml(text, "short"))
 
 
 @pytest.fixture(scope="module")
