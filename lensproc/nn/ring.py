@@ -6,6 +6,7 @@ at the same size, so that it may be asked about cutouts of any size and pixel sc
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +37,57 @@ class Rings:
     x: torch.Tensor
     y: torch.Tensor
     radius: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Shift, turn and scale of N rings.
+
+    Parameters
+    ----------
+    x, y : torch.Tensor, shape (N,)
+        Shift of the centre that is looked at [radius].
+    scale : torch.Tensor, shape (N,)
+        Factor on the radius that it is taken for.
+    turn : torch.Tensor, shape (N,)
+        Angle [rad].
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+    scale: torch.Tensor
+    turn: torch.Tensor
+
+    def applied(self, rings: Rings) -> Rings:
+        """Rings that are looked for at another place and size than they are."""
+        return Rings(
+            rings.x + self.x * rings.radius, rings.y + self.y * rings.radius, rings.radius * self.scale
+        )
+
+
+def draw_moved(
+    count: int, shift: float, zoom: float, turn: float, generator: torch.Generator, device: torch.device
+) -> Moved:
+    """Draw how rings are moved in training.
+
+    Parameters
+    ----------
+    count : int
+        Number of rings.
+    shift : float
+        1σ of the shift along each axis [radius].
+    zoom : float
+        Largest relative change of the size; drawn evenly in its logarithm.
+    turn : float
+        Part of the rings that are turned by an angle, which is drawn from all.
+    generator, device : torch.Generator, torch.device
+        Where random numbers come from.
+    """
+    shifts = shift * torch.randn((2, count), generator=generator, device=device)
+    random = torch.rand((3, count), generator=generator, device=device)
+    scale = torch.exp((2.0 * random[0] - 1.0) * math.log1p(zoom))
+    angle = torch.where(random[1] < turn, 2.0 * math.pi * random[2], torch.zeros_like(random[2]))
+    return Moved(shifts[0], shifts[1], scale, angle)
 
 
 def measure_rings(images: torch.Tensor) -> Rings:

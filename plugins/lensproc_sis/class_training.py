@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +15,9 @@ from lensproc.contract.phases import Phase, PhasedTask
 from lensproc.contract.training import Fields, require_known
 from lensproc.errors import UsageError
 from lensproc.nn.classifying.calibrated import Calibrated
+from lensproc.nn.ring import Moved, draw_moved
 from lensproc.nn.spec import full_spec
-from lensproc_sis.lens_classifier import LensClassifier, View
+from lensproc_sis.lens_classifier import LensClassifier
 from lensproc_sis.lens_weights import SIS, lens_weights
 from lensproc_sis.measure import Cutouts
 from lensproc_sis.sis_class import build
@@ -58,13 +58,9 @@ class Variation:
             if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
                 raise UsageError(f"[loss] {field.name} must be a number from 0 to 1, got {value!r}")
 
-    def draw(self, count: int, generator: torch.Generator, device: torch.device) -> View:
+    def draw(self, count: int, generator: torch.Generator, device: torch.device) -> Moved:
         """Draw how `count` lenses are looked at."""
-        shift = self.shift * torch.randn((2, count), generator=generator, device=device)
-        random = torch.rand((3, count), generator=generator, device=device)
-        scale = torch.exp((2.0 * random[0] - 1.0) * math.log1p(self.magnify))
-        turn = torch.where(random[1] < self.turn, 2.0 * math.pi * random[2], torch.zeros_like(random[2]))
-        return View(shift[0], shift[1], scale, turn)
+        return draw_moved(count, self.shift, self.magnify, self.turn, generator, device)
 
 
 def prepare_plain(batch: Fields, generator: torch.Generator) -> Fields:
@@ -99,7 +95,7 @@ def seen(network: torch.nn.Module, batch: Fields) -> Fields:
         number * (height - 1) / 2,
         number * max(height, width) / 2,
     )
-    view = View(*batch["view"].unbind(1)) if "view" in batch else None
+    view = Moved(*batch["view"].unbind(1)) if "view" in batch else None
     planes, context = backbone.look(cutouts, view)
     return {"images": planes, "context": context, "label": batch["label"]}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import nn
 from lensproc.nn.classifying.classes import CLASSES
 from lensproc.nn.lensing import Grid
 from lensproc.nn.ring import SMALLEST as SMALLEST_RING
-from lensproc.nn.ring import Rings, to_ring
+from lensproc.nn.ring import Moved, Rings, to_ring
 from lensproc.nn.substructure_network import PLANES, SubstructureNetwork, planes_and_context
 from lensproc_sis.explained import explained, over_frames
 from lensproc_sis.lens_weights import lens_network
@@ -25,26 +24,6 @@ SEEN = PLANES + 2
 """Planes that the classifier sees: those of ``substructure``, residual and convergence."""
 SOFT = 2.0
 """σ at which the residual turns from linear to logarithmic."""
-
-
-@dataclass(frozen=True)
-class View:
-    """How the lens is looked at in training: another place, size and angle than it has.
-
-    Parameters
-    ----------
-    x, y : torch.Tensor, shape (N,)
-        Shift of the middle [θ_E].
-    scale : torch.Tensor, shape (N,)
-        Factor on θ_E.
-    turn : torch.Tensor, shape (N,)
-        Angle [rad].
-    """
-
-    x: torch.Tensor
-    y: torch.Tensor
-    scale: torch.Tensor
-    turn: torch.Tensor
 
 
 class LensClassifier(nn.Module):
@@ -99,20 +78,18 @@ class LensClassifier(nn.Module):
         """Measure the lenses of cutouts."""
         return measure(self.lens, cutouts, views=1)
 
-    def rings(self, measured: Measured, view: View | None = None) -> Rings:
+    def rings(self, measured: Measured, view: Moved | None = None) -> Rings:
         """Where it looks: at the lens, as large as its θ_E."""
-        x, y, radius = measured.lens[:, 1], measured.lens[:, 2], measured.lens[:, 0].clamp_min(SMALLEST_RING)
-        if view is None:
-            return Rings(x, y, radius)
-        return Rings(x + view.x * radius, y + view.y * radius, radius * view.scale)
+        rings = Rings(measured.lens[:, 1], measured.lens[:, 2], measured.lens[:, 0].clamp_min(SMALLEST_RING))
+        return rings if view is None else view.applied(rings)
 
-    def framed(self, images: torch.Tensor, measured: Measured, view: View | None = None) -> torch.Tensor:
+    def framed(self, images: torch.Tensor, measured: Measured, view: Moved | None = None) -> torch.Tensor:
         """Resample images (N, C, H, W) to their lenses, shape (N, C, side, side)."""
         turn = None if view is None else view.turn
         return to_ring(images, self.rings(measured, view), self.network.side, turn)
 
     def planes(
-        self, cutouts: Cutouts, measured: Measured, view: View | None = None
+        self, cutouts: Cutouts, measured: Measured, view: Moved | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Make what the classifier sees of cutouts whose lenses are measured.
 
@@ -132,7 +109,7 @@ class LensClassifier(nn.Module):
             seen, context = planes_and_context(image, self.rings(measured, view).radius, cutouts.fwhm)
             return torch.cat((seen, torch.asinh(residual / SOFT), kappa), dim=1), context
 
-    def look(self, cutouts: Cutouts, view: View | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def look(self, cutouts: Cutouts, view: Moved | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Measure the lenses of cutouts, and make what the classifier sees of them; see `planes`."""
         return self.planes(cutouts, self.measured(cutouts), view)
 

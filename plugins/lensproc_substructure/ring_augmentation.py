@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,36 +12,10 @@ import torch.nn.functional as F
 
 from lensproc.errors import UsageError
 from lensproc.nn.psf import SIGMA_PER_FWHM
-from lensproc.nn.ring import Rings
+from lensproc.nn.ring import Moved, draw_moved
 
 REACH = 4
 """Half the side of the blurring kernel [px]."""
-
-
-@dataclass(frozen=True)
-class Moved:
-    """Shift, turn and scale of N rings.
-
-    Parameters
-    ----------
-    x, y : torch.Tensor, shape (N,)
-        Shift of the centre that is looked at [radius].
-    scale : torch.Tensor, shape (N,)
-        Factor on the radius that it is taken for.
-    turn : torch.Tensor, shape (N,)
-        Angle [rad].
-    """
-
-    x: torch.Tensor
-    y: torch.Tensor
-    scale: torch.Tensor
-    turn: torch.Tensor
-
-    def applied(self, rings: Rings) -> Rings:
-        """Rings that are looked for at another place and size than they are."""
-        return Rings(
-            rings.x + self.x * rings.radius, rings.y + self.y * rings.radius, rings.radius * self.scale
-        )
 
 
 @dataclass(frozen=True)
@@ -133,11 +106,7 @@ class RingAugmentation:
 
     def draw(self, count: int, generator: torch.Generator, device: torch.device) -> Moved:
         """Draw how `count` rings are moved."""
-        shift = self.shift * torch.randn((2, count), generator=generator, device=device)
-        random = torch.rand((3, count), generator=generator, device=device)
-        scale = torch.exp((2.0 * random[0] - 1.0) * math.log1p(self.zoom))
-        turn = torch.where(random[1] < self.turn, 2.0 * math.pi * random[2], torch.zeros_like(random[2]))
-        return Moved(shift[0], shift[1], scale, turn)
+        return draw_moved(count, self.shift, self.zoom, self.turn, generator, device)
 
 
 def gaussians(sigma: torch.Tensor) -> torch.Tensor:

@@ -14,11 +14,11 @@ from lensproc.contract.classifier_stage import ClassifierStage
 from lensproc.contract.classifier_training import classification_task
 from lensproc.contract.training import Fields
 from lensproc.nn.classifying.calibrated import Calibrated
-from lensproc.nn.ring import measure_rings, to_ring
+from lensproc.nn.ring import Moved, measure_rings, to_ring
 from lensproc.nn.spec import from_spec, full_spec
 from lensproc.nn.substructure_network import SubstructureNetwork, planes_and_context
 from lensproc_substructure.padded import padded_sample
-from lensproc_substructure.ring_augmentation import Moved, RingAugmentation
+from lensproc_substructure.ring_augmentation import RingAugmentation
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
