@@ -1,123 +1,149 @@
-"""A lens fitted by lenstronomy: a particle swarm, then least squares from where it ends."""
+"""A lens fitted by lenstronomy: particle swarms, parts added to the model as they show, least squares."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lensproc.nn.prepare import sky_and_noise
-from lensproc.simulate.image import Simulated
-from lensproc.simulate.samples import effective_psf
+from benchmarks.sis_fit_data import Array, Observed
+from benchmarks.sis_fit_model import MASS, NEIGHBOUR, Model, gaussians
+from benchmarks.sis_fit_parts import parts_added
+from benchmarks.sis_fit_polish import SOFT, error_of_first, improved, loss
 
-Array = NDArray[np.float64]
+PARTICLES, GENERATIONS = 64, 40
+BINNED = 50
+"""Side [px] at least that the image is binned to for the swarms."""
+FIELD = 0.9
+"""Radius of the circle that is looked at first, in half the side."""
+NEAR = (1.35, 0.45)
+"""Radius of the circle that is fitted in the end, in θ_E, and what is added to it ["]."""
+LIGHT_SIGMAS = np.geomspace(0.02, 3.0, 9)
+"""Of the Gaussians that stand for the lens's light in the swarms ["]."""
 
-PARTICLES, GENERATIONS = 60, 80
-POLISH = 60
-"""Evaluations of least squares per parameter, at most."""
-LOWEST = (0.2, -0.5, -0.5, -0.5, -0.5, -0.4, -0.4, -0.8, -0.8, 0.03, 0.5, 0.3, 0.3)
-HIGHEST = (4.0, 0.5, 0.5, 0.5, 0.5, 0.4, 0.4, 0.8, 0.8, 1.0, 4.0, 2.0, 4.0)
-"""θ_E, e₁, e₂ and centre of the mass, shear, place, radius and Sérsic index of the source, radii of the lens's
-bulge (n = 4) and envelope (n = 1) [arcsec]."""
+
+@dataclass(frozen=True)
+class Fit:
+    """What was found.
+
+    Parameters
+    ----------
+    theta_e, error : float
+        Einstein radius and its 1σ error ["].
+    chi2 : float
+        χ² per pixel.
+    clumps, neighbours : int
+        Parts that were added.
+    bounded : bool
+        Whether a parameter of the mass ended at a bound.
+    model, p
+        The model as drawn last, and its parameters, those of the neighbours at the end.
+    """
+
+    theta_e: float
+    error: float
+    chi2: float
+    clumps: int
+    neighbours: int
+    bounded: bool
+    model: Model
+    p: Array
 
 
-def fit(sim: Simulated) -> tuple[float, float]:
-    """Fit an ellipsoid with shear, a Sérsic source and a double Sérsic lens whose shape and place the mass has.
-
-    Returns
-    -------
-    (float, float)
-        θ_E and its 1σ error from the curvature at the best fit [arcsec].
+def fit(observed: Observed, particles: int = PARTICLES, generations: int = GENERATIONS) -> Fit:
+    """Fit a lens of which nothing but `observed` is known, with swarms of so many `particles` and `generations`.
 
     Notes
     -----
-    lenstronomy (Birrer & Amara 2018) draws the image behind the PSF and solves for the amplitudes. The swarm
-    starts from all of the ranges above, θ_E up to .6 of half the side, and knows nothing of the truth.
+    lenstronomy (Birrer & Amara 2018) draws the images, and amplitudes are solved for.
+
+    1. Light of the lens, with the arcs as outliers: where the lens is.
+    2. Swarms over ellipsoid, shear and a round exponential source, one each for small, middle and large θ_E, on
+       binned pixels. They know nothing but that the lens is where its light is (without light: near the middle).
+    3. Least squares of each with all parameters, Cauchy loss; the best stays.
+    4. What stands out of the residual becomes a clump of the source or a neighbour, whichever explains more.
+    5. Least squares of everything; at the end at two points per pixel side, where neighbours keep their shape.
     """
+    whole = Model(observed.within(FIELD * observed.axis[-1]))
+    starts = _swarms(whole.observed, particles, generations)
+    p = min((improved(whole, start) for start in starts), key=lambda end: loss(whole, end))
+    model, p = parts_added(Model(whole.observed.within(NEAR[0] * p[0] + NEAR[1], p[3:5])), p)
+    p = improved(model, p, evaluations=8)
+    model, p = parts_added(model, p)
+    fine, q = _finer(model, p)
+    q = improved(fine, q, evaluations=8)
+    low, _, high = fine.bounds[:, : len(MASS)]
+    edge = 1e-3 * (high - low)
+    mass = q[: len(MASS)]
+    return Fit(
+        float(q[0]),
+        error_of_first(fine, q),
+        float(np.mean(fine.solved(q, SOFT)[1] ** 2)),
+        model.clumps,
+        model.neighbours,
+        bool(np.any((mass < low + edge) | (mass > high - edge))),
+        fine,
+        np.r_[q, p[len(q) :]],
+    )
+
+
+def _finer(model: Model, p: Array) -> tuple[Model, Array]:
+    """Draw the model at two points per pixel side, of the neighbours only the brightness still free."""
+    fine = Model(model.observed, model.clumps, model.neighbours, supersampling=2)
+    rows, numbers = fine.columns(p), len(NEIGHBOUR) * model.neighbours
+    static = rows[len(rows) - model.neighbours :]
+    return Model(model.observed, model.clumps, supersampling=2, static=static), p[: len(p) - numbers]
+
+
+def _swarms(observed: Observed, particles: int, generations: int) -> list[Array]:
+    """Where three swarms ended, as parameters of a model without clumps and neighbours."""
     from lenstronomy.Sampling.Samplers.pso import ParticleSwarmOptimizer
-    from scipy.optimize import least_squares
 
-    residual = _Residual(sim)
-    number = len(LOWEST) if residual.galaxy else len(LOWEST) - 2
-    low, high = np.array(LOWEST[:number]), np.array(HIGHEST[:number])
-    high[0] = min(high[0], 0.6 * sim.exposure.frame.half_width)
-    np.random.seed(1)  # noqa: NPY002  (the swarm draws from the global generator)
-    with contextlib.redirect_stdout(io.StringIO()):
-        swarm = ParticleSwarmOptimizer(residual.log_likelihood, low, high, PARTICLES)
-        best, _ = swarm.optimize(max_iter=GENERATIONS, verbose=False)
-    start = np.clip(best, low + 1e-6, high - 1e-6)
-    found = least_squares(residual, start, bounds=(low, high), x_scale=high - low, max_nfev=POLISH)
-    covariance = np.linalg.pinv(found.jac.T @ found.jac)
-    return float(found.x[0]), float(np.sqrt(covariance[0, 0]))
+    lens = Model(observed, source=False)
+    light = lens.bounds[1]
+    if observed.light:
+        light[3:5] = _brightest(observed)
+        light = improved(lens, light, np.array([3, 4, *range(7, 15)]), 30)
+    binned = observed.binned(max(1, len(observed.pixels) // BINNED))
+    static = gaussians(binned, light[3:5], light[9:11], LIGHT_SIGMAS) if observed.light else None
+    model = Model(binned, light=False, static=static)
+    first = model.bounds[1]
+    first[3:5] = light[3:5]
+    half = 0.5 * len(observed.pixels) * observed.pixel_scale
+    # e₁, e₂, γ₁, γ₂, place and radius of the source, place of the lens.
+    free = np.array([0, 1, 2, 5, 6, 7, 8, 9, 3, 4][: 8 if observed.light else 10])
+    reach = np.array([0.3, 0.3, 0.3, 0.3, 0.5, 0.5])
+    edges = np.linspace(0.3, 0.75 * half, 4)
+    ends = []
+
+    def likelihood(q: Array) -> float:
+        if np.any(q < low) or np.any(q > high):
+            return -1e18
+        full = first.copy()
+        full[free] = q
+        return -loss(model, full)
+
+    for part in range(3):
+        low = np.r_[edges[part], -reach, 0.05, -0.4, -0.4][: len(free)]
+        high = np.r_[edges[part + 1], reach, 0.4, 0.4, 0.4][: len(free)]
+        np.random.seed(part)  # noqa: NPY002  (the swarm draws from the global generator)
+        with contextlib.redirect_stdout(io.StringIO()):
+            swarm = ParticleSwarmOptimizer(likelihood, low, high, particles)
+            best, _ = swarm.optimize(max_iter=generations, verbose=False)
+        found = first.copy()
+        found[free] = best
+        ends.append(np.r_[found, light[7:]])
+    return ends
 
 
-class _Residual:
-    """Residuals [σ] of an image under a lens model."""
+def _brightest(observed: Observed) -> Array:
+    """Place of the brightest light in the middle third ["]."""
+    from scipy.ndimage import gaussian_filter
 
-    def __init__(self, sim: Simulated) -> None:
-        from lenstronomy.Data.imaging_data import ImageData
-        from lenstronomy.Data.psf import PSF
-        from lenstronomy.ImSim.image_linear_solve import ImageLinearFit
-        from lenstronomy.LensModel.lens_model import LensModel
-        from lenstronomy.LightModel.light_model import LightModel
-
-        frame, pixels = sim.exposure.frame, sim.exposure.data.astype(np.float64)
-        sky, noise = sky_and_noise(sim.exposure.data)
-        variance = sim.exposure.variance
-        sigma = np.full(pixels.shape, noise) if variance is None else np.sqrt(variance.astype(np.float64))
-        bad = ~np.isfinite(pixels) | ~np.isfinite(sigma) | (sigma <= 0)
-        self.sigma, self.use = np.where(bad, 1.0, sigma), ~bad
-        edge = -(frame.size - 1) / 2 * frame.pixel_scale
-        data = ImageData(
-            np.where(bad, 0.0, pixels - sky),
-            noise_map=self.sigma,
-            ra_at_xy_0=edge,
-            dec_at_xy_0=edge,
-            transform_pix2angle=frame.pixel_scale * np.eye(2),
-        )
-        psf = PSF("PIXEL", kernel_point_source=effective_psf(sim).astype(np.float64))
-        self.galaxy = bool(sim.scene.foreground.models)
-        light = LightModel(["SERSIC_ELLIPSE", "SERSIC_ELLIPSE"] if self.galaxy else [])
-        self.model = ImageLinearFit(
-            data,
-            psf,
-            lens_model_class=LensModel(["SIE", "SHEAR"]),
-            source_model_class=LightModel(["SERSIC_ELLIPSE"]),
-            lens_light_model_class=light,
-            kwargs_numerics={"supersampling_factor": 1},
-            likelihood_mask=self.use,
-        )
-
-    def kwargs(self, p: Array) -> tuple[Any, Any, Any]:
-        """Parameters of mass, source and lens light in lenstronomy's form."""
-        theta, e1, e2, x, y, g1, g2, sx, sy, radius, index = (float(value) for value in p[:11])
-        mass = [
-            {"theta_E": theta, "e1": e1, "e2": e2, "center_x": x, "center_y": y},
-            {"gamma1": g1, "gamma2": g2, "ra_0": x, "dec_0": y},
-        ]
-        place = {"e1": 0.0, "e2": 0.0, "center_x": x + sx, "center_y": y + sy}
-        source = [{"R_sersic": radius, "n_sersic": index, **place}]
-        if not self.galaxy:
-            return mass, source, []
-        shape = {"e1": e1, "e2": e2, "center_x": x, "center_y": y}
-        bulge, envelope = float(p[11]), float(p[12])
-        light = [
-            {"R_sersic": bulge, "n_sersic": 4.0, **shape},
-            {"R_sersic": envelope, "n_sersic": 1.0, **shape},
-        ]
-        return mass, source, light
-
-    def __call__(self, p: Array) -> Array:
-        """Residuals of the good pixels [σ], the amplitudes solved for."""
-        mass, source, light = self.kwargs(p)
-        with np.errstate(over="ignore"):  # far out a profile of small index is 0
-            image, _, _, _ = self.model.image_linear_solve(mass, source, light, [])
-        return np.asarray(((self.model.Data.data - image) / self.sigma)[self.use])
-
-    def log_likelihood(self, p: Array) -> float:
-        """−χ²/2, what the swarm makes large."""
-        chi2 = float(np.sum(self(np.asarray(p)) ** 2))
-        return -0.5 * chi2 if np.isfinite(chi2) else -1e18
+    side = len(observed.pixels)
+    third = side // 3
+    middle = gaussian_filter(observed.pixels, 1.5)[third : side - third, third : side - third]
+    y, x = np.unravel_index(int(middle.argmax()), middle.shape)
+    return (np.array([x, y]) + third - (side - 1) / 2) * observed.pixel_scale
