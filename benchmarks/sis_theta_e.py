@@ -1,8 +1,8 @@
-"""θ_E by the stage ``sis`` on simulated lenses of known θ_E, beside a lenstronomy fit, and on two real rings.
+"""θ_E by the stage ``sis`` on simulated lenses of known θ_E, and on two real rings.
 
 Run from the checkout:
 
-    python -m benchmarks.sis_theta_e [--set sis.weights=FILE] [--number 200] [--fit 20] [--real FOLDER]
+    python -m benchmarks.sis_theta_e [--set sis.weights=FILE] [--number 200] [--real FOLDER]
 
 Images are of the ``test`` streams, which no training draws from. SNR is that of the brightest pixel of the arcs.
 Bias is the median of θ_E/truth − 1, scatter half the width that holds 68.27 % about it, coverage the part of the
@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lensproc
-from benchmarks.sis_fit import fit
 from lensproc.enhanced import Enhanced
 from lensproc.fits.options import ReadOptions
 from lensproc.simulate.image import Simulated, simulate
@@ -175,19 +174,6 @@ def tables(rows: list[Row]) -> list[str]:
     return lines
 
 
-def beside(recipe: str, number: int, rows: list[Row]) -> tuple[list[str], list[Row]]:
-    """Fit the first lenses of a recipe with lenstronomy, beside what the stage found of them."""
-    fitted = []
-    for index in range(number):
-        sim = lens(recipe, index)
-        begin = time.process_time()
-        found, error = fit(sim)
-        seconds = time.process_time() - begin
-        fitted.append(Row(recipe, index, sim.scene.einstein_radius, found, error, snr_of(sim), seconds))
-    own = [row for row in rows if row.recipe == recipe and row.index < number]
-    return [line(f"sis, {recipe}", own), line(f"lenstronomy, {recipe}", fitted)], fitted
-
-
 def real(folder: Path, settings: dict[str, object]) -> list[str]:
     """Measure the real rings."""
     lines = ["| ring | θ_E [″] | published [″] |", "|---|---|---|"]
@@ -204,23 +190,16 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="STAGE.OPTION=VALUE")
     parser.add_argument("--recipes", nargs="+", default=RECIPES)
     parser.add_argument("--number", type=int, default=200)
-    parser.add_argument("--fit", type=int, default=20, help="lenses to fit with lenstronomy")
-    parser.add_argument("--fit-recipe", default="hst-acs")
     parser.add_argument("--real", type=Path, default=os.environ.get("LENSPROC_REAL_DATA"))
     parser.add_argument("--rows", type=Path, help="JSON of every lens")
     given = parser.parse_args()
     settings: dict[str, object] = dict(entry.split("=", 1) for entry in given.set)
     rows = [row for recipe in given.recipes for row in rows_of(recipe, given.number, settings)]
     print("\n".join(tables(rows)), flush=True)
-    fitted: list[Row] = []
-    if given.fit:
-        lines, fitted = beside(given.fit_recipe, given.fit, rows)
-        print("\n".join(lines), flush=True)
     if given.real:
         print("\n".join(real(Path(given.real), settings)))
     if given.rows:
-        content = {"sis": [asdict(row) for row in rows], "lenstronomy": [asdict(row) for row in fitted]}
-        given.rows.write_text(json.dumps(content, indent=1))
+        given.rows.write_text(json.dumps({"sis": [asdict(row) for row in rows]}, indent=1))
 
 
 if __name__ == "__main__":
