@@ -16,7 +16,8 @@ from lensproc.contract.training import Fields, TrainingTask
 from lensproc.errors import UsageError
 from lensproc.nn.lensing import Grid
 from lensproc.nn.spec import from_spec, full_spec
-from lensproc_sis.measure import LARGEST, SMALLEST, Cutouts, measure
+from lensproc_sis.error_fit import ONE_SIGMA, fit_errors
+from lensproc_sis.measure import LARGEST, SMALLEST, Cutouts, looked
 from lensproc_sis.sis_frame import Frames, look
 from lensproc_sis.sis_network import Found, SISNetwork, planes_and_context
 from lensproc_sis.sis_samples import lens_sample
@@ -34,7 +35,8 @@ SURE = 0.1
 """Error of ln θ_E above which a lens is too badly known for its source to be reconstructed."""
 LIT = 0.7
 """Light of the source above which a pixel is taken to hold some [σ]."""
-ONE_SIGMA = 0.6827
+ENOUGH = 300
+"""Lenses from which on errors are fitted by cutout; fewer leave the many numbers to chance."""
 
 
 @dataclass(frozen=True)
@@ -210,8 +212,9 @@ def metrics(network: torch.nn.Module, batch: Fields) -> dict[str, torch.Tensor]:
     ``radius`` and ``radius_error`` are the bias and the mean absolute error of θ_E in per cent.
     """
     assert isinstance(network, SISNetwork)
-    found = measure(network, cutouts_of(batch), views=1)
-    error, sigma = errors_of(found.lens, found.sigma, batch["lens"].float(), found.frames.half)
+    found = looked(network, cutouts_of(batch), views=1)
+    error = error_of(found.lens, batch["lens"].float(), found.frames.half)
+    sigma = torch.exp(found.log_sigma) * network.error_factor(None)
     units = network.units
     sigma_units = sigma / units
     each = 0.5 * ((error / sigma) ** 2).clamp_max(50.0) + torch.log(sigma_units)
@@ -224,36 +227,70 @@ def metrics(network: torch.nn.Module, batch: Fields) -> dict[str, torch.Tensor]:
     }
 
 
-def errors_of(
-    lens: torch.Tensor, sigma: torch.Tensor, truth: torch.Tensor, half: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Errors made and stated (N, 7), θ_E as its logarithm and the centre in units of the frame's half side."""
-    error, stated = lens - truth, sigma
+def error_of(lens: torch.Tensor, truth: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
+    """Errors made (N, 7), of θ_E as its logarithm and of the centre in units of the frame's half side."""
+    error = lens - truth
     ratio = torch.log(lens[:, :1] / truth[:, :1])
-    error = torch.cat((ratio, error[:, 1:3] / half[:, None], error[:, 3:]), dim=1)
-    relative = stated[:, :1] / lens[:, :1]
-    return error, torch.cat((relative, stated[:, 1:3] / half[:, None], stated[:, 3:]), dim=1)
+    return torch.cat((ratio, error[:, 1:3] / half[:, None], error[:, 3:]), dim=1)
 
 
 @torch.no_grad()
-def calibrate(network: torch.nn.Module, batches: Iterable[Fields]) -> dict[str, float]:
-    """Scale the errors so that 68.27 % of the validation's lie within; for `TrainingTask.finish`."""
-    assert isinstance(network, SISNetwork)
-    network.calibration.zero_()
-    ratios, errors = [], []
+def errors_made(
+    network: SISNetwork, batches: Iterable[Fields]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Measure lenses of known truth as the stage does.
+
+    Returns
+    -------
+    features : torch.Tensor, shape (N, 7, F)
+        Of `lensproc_sis.error_features`.
+    ratio : torch.Tensor, shape (N, 7)
+        |Error| over the one that the network states.
+    radius : torch.Tensor, shape (N,)
+        Error of ln θ_E.
+    """
+    rows = []
     for batch in batches:
-        found = measure(network, cutouts_of(batch))
-        error, sigma = errors_of(found.lens, found.sigma, batch["lens"].float(), found.frames.half)
-        ratios.append((error / sigma).abs())
-        errors.append(error)
-    scale = torch.cat(ratios).quantile(ONE_SIGMA, dim=0)
+        found = looked(network, cutouts_of(batch))
+        error = error_of(found.lens, batch["lens"].float(), found.frames.half)
+        assert found.features is not None
+        rows.append((found.features, (error / torch.exp(found.log_sigma)).abs(), error[:, 0]))
+    features, ratio, radius = (torch.cat(parts) for parts in zip(*rows, strict=True))
+    return features, ratio, radius
+
+
+def calibrate(network: torch.nn.Module, batches: Iterable[Fields]) -> dict[str, float]:
+    """Fit how large errors are beside those that the network states; for `TrainingTask.finish`."""
+    assert isinstance(network, SISNetwork)
+    return calibrate_to(network, *errors_made(network, batches))
+
+
+@torch.no_grad()
+def calibrate_to(
+    network: SISNetwork, features: torch.Tensor, ratio: torch.Tensor, radius: torch.Tensor
+) -> dict[str, float]:
+    """Fit the errors of a network to those that it made (`errors_made`), and say how.
+
+    The buffer ``calibration`` becomes the factor of each parameter by which 68.27 % of all lenses lie within. Of
+    `ENOUGH` lenses and more, ``errors`` becomes a factor that depends on the cutout as well.
+    """
+    scale = ratio.quantile(ONE_SIGMA, dim=0)
     network.calibration.copy_(scale)
-    radius = 100.0 * torch.cat(errors)[:, 0]
-    fitted = {f"scale_{name}": float(value) for name, value in zip(NAMES, scale, strict=True)}
-    return fitted | {
-        "radius_bias_percent": float(radius.median()),
-        "radius_scatter_percent": float((radius - radius.median()).abs().quantile(ONE_SIGMA)),
+    percent = 100.0 * radius
+    fitted = {
+        "images": float(len(ratio)),
+        "radius_bias_percent": float(percent.median()),
+        "radius_scatter_percent": float((percent - percent.median()).abs().quantile(ONE_SIGMA)),
     }
+    fitted |= {f"scale_{name}": float(value) for name, value in zip(NAMES, scale, strict=True)}
+    network.errors.reset()
+    if len(ratio) < ENOUGH:
+        return fitted
+    network.errors.set(fit_errors(features.double().cpu().numpy(), ratio.double().cpu().numpy()))
+    factors = network.errors(features).quantile(torch.tensor((0.05, 0.95), device=ratio.device), dim=0)
+    for name, (low, high) in zip(NAMES, factors.T, strict=True):
+        fitted |= {f"scale_{name}_5_percent": float(low), f"scale_{name}_95_percent": float(high)}
+    return fitted
 
 
 NAMES = ("radius", "x", "y", "e1", "e2", "gamma1", "gamma2")

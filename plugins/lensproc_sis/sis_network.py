@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from lensproc.nn.resnet_18 import BasicBlock
+from lensproc_sis.error_features import FEATURES
+from lensproc_sis.error_model import ErrorModel
 from lensproc_sis.sis_frame import PARAMETERS, axis
 
 PLANES, CONTEXT = 6, 3
@@ -104,8 +106,8 @@ class SISNetwork(nn.Module):
 
     Notes
     -----
-    The buffer ``calibration`` holds what the error of each parameter is multiplied by, fitted when training ends;
-    before it is 0.
+    The buffer ``calibration`` holds what the error of each parameter is multiplied by for cutouts of all kinds,
+    ``errors`` a factor that depends on the cutout. Both are fitted when training ends; before they are 0.
     """
 
     calibration: torch.Tensor
@@ -136,11 +138,26 @@ class SISNetwork(nn.Module):
             assert last.bias is not None
             nn.init.zeros_(last.bias)
         self.register_buffer("calibration", torch.zeros(PARAMETERS))
+        self.errors = ErrorModel(PARAMETERS, len(FEATURES))
         self.register_buffer("units", torch.tensor(UNITS), persistent=False)
         self.register_buffer("centre", torch.tensor(CENTRE), persistent=False)
 
     units: torch.Tensor
     centre: torch.Tensor
+
+    def error_factor(self, features: torch.Tensor | None) -> torch.Tensor:
+        """Give what the stated errors are to be multiplied by: (N, 7), or (7,) where it is the same for all.
+
+        Parameters
+        ----------
+        features : torch.Tensor, shape (N, 7, F) or None
+            Of `lensproc_sis.error_features`; without them, or where no ``errors`` were fitted, one factor holds
+            for all.
+        """
+        if features is None or not self.errors.fitted:
+            return torch.where(self.calibration > 0, self.calibration, 1.0)
+        factor: torch.Tensor = self.errors(features)
+        return factor
 
     def forward(self, planes: torch.Tensor, context: torch.Tensor) -> Found:
         """Look at planes (N, 6, side, side) and context (N, 3) of `planes_and_context`."""
