@@ -83,6 +83,7 @@ class Model:
 
         self.observed, self.clumps, self.neighbours = observed, clumps, neighbours
         self.light, self.source = light and observed.light, source
+        self.supersampling = supersampling
         scale = observed.pixel_scale
         edge = -(len(observed.pixels) - 1) / 2 * scale
         kernel = _psf(observed.psf, scale, supersampling)

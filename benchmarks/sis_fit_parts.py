@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.sis_fit_data import Array
 from benchmarks.sis_fit_model import CLUMP, MASS, SOURCE, Model
-from benchmarks.sis_fit_polish import SOFT, improved
+from benchmarks.sis_fit_polish import SOFT, improved, loss
 
 PARTS, SCORE = 8, 8.0
 """Clumps and neighbours at most, and the σ one has to stand out by."""
@@ -20,19 +20,23 @@ Candidate = tuple[float, Array]
 
 
 def parts_added(model: Model, p: Array) -> tuple[Model, Array]:
-    """Add what stands out most, as a clump or as a neighbour, whichever explains more, each fitted as it comes."""
+    """Add what stands out most, as a clump or as a neighbour, whichever explains more once it is fitted."""
     while model.clumps + model.neighbours < PARTS:
         residual = np.clip(model.solved(p, SOFT)[1], -2.0 * SOFT, 2.0 * SOFT)
         clump, neighbour = _clump(model, p, residual), _neighbour(model, residual)
-        score, part = max(clump, neighbour, key=lambda candidate: candidate[0])
-        if score < SCORE:
+        if max(clump[0], neighbour[0]) < SCORE:
             break
-        lensed = part is clump[1]
-        place = len(MASS) + len(SOURCE) + len(CLUMP) * model.clumps if lensed else len(p)
-        p = np.insert(p, place, part)
-        model = Model(model.observed, model.clumps + lensed, model.neighbours + (not lensed))
-        p = improved(model, p, place + np.arange(len(part)))
+        choices = [_with(model, p, clump[1], lensed=True), _with(model, p, neighbour[1], lensed=False)]
+        model, p = min(choices, key=lambda choice: loss(*choice))
     return model, p
+
+
+def _with(model: Model, p: Array, part: Array, *, lensed: bool) -> tuple[Model, Array]:
+    """Add one part and fit it, all else held."""
+    place = len(MASS) + len(SOURCE) + len(CLUMP) * model.clumps if lensed else len(p)
+    clumps, neighbours = model.clumps + lensed, model.neighbours + (not lensed)
+    larger = Model(model.observed, clumps, neighbours, model.supersampling)
+    return larger, improved(larger, np.insert(p, place, part), place + np.arange(len(part)))
 
 
 def _clump(model: Model, p: Array, residual: Array) -> Candidate:
