@@ -72,7 +72,7 @@ SIS = Manifest(
     weights=(
         DataFile(
             "weights/sis.safetensors",
-            "60e8de9022729f6d649a0cb2a0e331bd0d768863baab12181311b1459dca0685",
+            "65852531ab9c648c17335b7be8b48899dcd2f6bcd52cbf6d6ccc53d16b455193",
         ),
     ),
 )

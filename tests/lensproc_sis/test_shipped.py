@@ -25,6 +25,20 @@ def test_weights_are_as_published_and_have_a_card():
     assert "scale radius" in card  # what the errors were multiplied by, and no blanks, for it makes no image
 
 
+def test_errors_are_told_by_cutout_and_the_file_says_from_which_it_comes():
+    registry = load_registry()
+    manifest = registry.manifest("sis")
+    read = read_weights(verified_path(manifest, manifest.weights[0]))
+    said = read.metadata["errors"]
+    assert (said["split"], said["seed"]) == ("val", 8)
+    assert float(read.state["errors.largest"].min()) > float(read.state["errors.smallest"].max())
+    known = {manifest.weights[0].sha256, *said["refitted_from"]}
+    for stage in ("sis-class", "sis-sr"):
+        for data in registry.manifest(stage).weights:
+            other = read_weights(verified_path(registry.manifest(stage), data))
+            assert other.metadata["network"]["sis"] in known
+
+
 def test_einstein_radii_of_an_unseen_stream():
     """Ten lenses of a stream that neither training nor the figures of the docs draw from."""
     recipe = load_recipe("euclid-vis")
