@@ -20,9 +20,10 @@ from typing import Any
 
 from benchmarks.sis_fit import fit
 from benchmarks.sis_fit_data import Observed
-from benchmarks.sis_theta_e import ENOUGH, Row, lens, line, measured, options_of, snr_of
-from lensproc.simulate.layouts import hdulist
+from benchmarks.sis_theta_e import ENOUGH, Row, lens, line, rows_of, snr_of
 
+KEPT = ("recipe", "index", "truth", "found", "error", "snr", "seconds")
+"""What a `Row` takes of a fit."""
 WORST = 3.0
 """χ² per pixel above which a fit failed."""
 
@@ -75,19 +76,13 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="STAGE.OPTION=VALUE")
     given = parser.parse_args()
     given.rows.mkdir(parents=True, exist_ok=True)
-    fits, ours, good = [], [], []
+    fits, good = [], []
     settings: dict[str, object] = dict(entry.split("=", 1) for entry in given.set)
     for index in chosen(given.recipe, given.number):
         content = fitted(given.rows, given.recipe, index)
-        row = Row(**{name: content[name] for name in Row.__dataclass_fields__})
-        fits.append(row)
+        fits.append(Row(**{name: content[name] for name in KEPT}))
         good.append(not content["bounded"] and content["chi2"] <= WORST)
-        sim = lens(given.recipe, index)
-        begin = time.process_time()
-        values = measured(hdulist(sim), options_of(sim), settings).values["LPTHETAE"]
-        seconds = time.process_time() - begin
-        found, error = float(values.value), float(values.error or "nan")
-        ours.append(Row(row.recipe, index, row.truth, found, error, row.snr, seconds))
+    ours = rows_of(given.recipe, [row.index for row in fits], settings)
     for name, rows in (("lenstronomy", fits), ("sis", ours)):
         print(line(f"{name}, {given.recipe}", rows))
         print(line(f"{name}, {given.recipe}, fit good", [r for r, g in zip(rows, good, strict=True) if g]))

@@ -17,8 +17,8 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class Row:
     error: float
     snr: float
     seconds: float
-    pulls: dict[str, float]
+    pulls: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -138,13 +138,16 @@ def pulls_of(sim: Simulated, hdus: HDUList, values: Mapping[str, Value]) -> dict
         turned, _ = turned_shape(np.array(pair), np.zeros(2), turn)
         truth |= dict(zip(names, turned, strict=True))
     known = {name: values[name] for name in truth if name in values and values[name].error}
-    return {name: (float(value.value) - truth[name]) / float(value.error) for name, value in known.items()}
+    return {
+        name: (float(value.value or 0.0) - truth[name]) / float(value.error or np.nan)
+        for name, value in known.items()
+    }
 
 
-def rows_of(recipe: str, number: int, settings: dict[str, object]) -> list[Row]:
+def rows_of(recipe: str, indices: Iterable[int], settings: dict[str, object]) -> list[Row]:
     """Measure lenses of a recipe; those that could not be measured have no number."""
     rows = []
-    for index in range(number):
+    for index in indices:
         sim = lens(recipe, index)
         hdus = hdulist(sim)
         begin = time.process_time()
@@ -228,7 +231,7 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, help="JSON of every lens")
     given = parser.parse_args()
     settings: dict[str, object] = dict(entry.split("=", 1) for entry in given.set)
-    rows = [row for recipe in given.recipes for row in rows_of(recipe, given.number, settings)]
+    rows = [row for recipe in given.recipes for row in rows_of(recipe, range(given.number), settings)]
     print("\n".join((*tables(rows), "", *other_coverage(rows))), flush=True)
     if given.real:
         print("\n".join(real(Path(given.real), settings)))
