@@ -101,7 +101,8 @@ def measured(weights: Weights, shares: tuple[CachedShare, ...]) -> Errors:
         made.append(errors_made(network, Batches((share,))))
         print(f"{share.recipe}: {share.number} lenses measured", flush=True)
     recipes = tuple(share.recipe for share in shares for _ in range(share.number))
-    return Errors(*(torch.cat(parts) for parts in zip(*made, strict=True)), recipes)
+    features, ratio, radius = (torch.cat(parts) for parts in zip(*made, strict=True))
+    return Errors(features, ratio, radius, recipes)
 
 
 def held_out(errors: Errors, folds: int = 5) -> list[str]:
