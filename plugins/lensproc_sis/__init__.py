@@ -52,6 +52,12 @@ SIS_CLASS = dataclasses.replace(
         minimum_size=16,
     ),
     training="lensproc_sis.class_training:training",
+    weights=(
+        DataFile(
+            "weights/sis-class.safetensors",
+            "92adafe5e9cbf907e29f3ebeb78e3769105a877406228a196ebd45625f72a6fd",
+        ),
+    ),
 )
 
 SIS = Manifest(
