@@ -78,7 +78,7 @@ SIS = Manifest(
     weights=(
         DataFile(
             "weights/sis.safetensors",
-            "65852531ab9c648c17335b7be8b48899dcd2f6bcd52cbf6d6ccc53d16b455193",
+            "5a3b3dba6fa90d971bb5eb7e4a64cab0f58cac97b2c254d22cfcb5d18a4434a3",
         ),
     ),
 )
