@@ -58,18 +58,22 @@ class Progress:
             self._bar.stop()
 
     def advance(self, result: FileResult) -> None:
-        """Note that a file has ended; its failure is said at once."""
+        """Note that a file has ended; its failure, or that of a single stage, is said at once."""
         self.count += 1
         self.failed += result.status in ("FAILED", "PARTIAL")
-        lines = result.reasons if result.status in ("FAILED", "PARTIAL") else ()
+        lines = (
+            [f"failed: {line}" for line in result.reasons] if result.status in ("FAILED", "PARTIAL") else []
+        )
+        if result.status != "SKIPPED":
+            lines += [f"incomplete: {line}" for line in result.incomplete]
         if self._bar is not None:
             note = f"{self.failed} failed" if self.failed else ""
             self._bar.update(self._task, advance=1, failed=note)
             for line in lines:
-                self._bar.console.print(f"failed: {line}", markup=False, highlight=False, soft_wrap=True)
+                self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
             return
         for line in lines:
-            click.echo(f"failed: {line}", err=True)
+            click.echo(line, err=True)
         now = time.monotonic()
         if now - self._last >= PLAIN_INTERVAL and self.count < self.total:
             self._last = now
@@ -88,6 +92,10 @@ class Progress:
         line = f"{summary.done} done, {summary.failed} failed, {summary.skipped} skipped"
         if summary.flagged:
             line += f"; {summary.flagged} cutouts fail a check (QASTAT = FAIL in catalog.ecsv)"
+        if summary.incomplete:
+            line += (
+                f"; {summary.incomplete} cutouts lack what a stage owed (LPSTATUS = PARTIAL in catalog.ecsv)"
+            )
         if summary.classes:
             counts = ", ".join(f"{name} {number}" for name, number in summary.classes.items())
             line += f"; LPCLASS: {counts}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -45,7 +46,7 @@ class CutoutResult:
     output : str
         Base name of the output; empty where none was written.
     message : str
-        Reason of a failure, or what had to be assumed.
+        Reason of a failure, of one stage where the status is PARTIAL, or what had to be assumed.
     row : mapping of str to Value
         Columns of the catalogue.
     """
@@ -91,6 +92,12 @@ class FileResult:
         lines = [self.message] if self.status == "FAILED" and self.message else []
         return tuple(lines + [c.message for c in self.cutouts if c.status == "FAILED"])
 
+    @property
+    def incomplete(self) -> tuple[str, ...]:
+        """One line per cutout that came out without what one of its stages owed."""
+        name = os.path.basename(self.file)
+        return tuple(f"{name}: {c.message}" for c in self.cutouts if c.status == "PARTIAL")
+
 
 @dataclass(frozen=True)
 class RunSummary:
@@ -102,6 +109,8 @@ class RunSummary:
         Files that came out, files of which something failed, and files found done already.
     flagged : int
         Cutouts whose checks say FAIL (also in skipped files).
+    incomplete : int
+        Cutouts that came out without what one of their stages owed (also in skipped files): LPSTATUS = PARTIAL.
     seconds : float
         Wall time.
     interrupted : bool
@@ -124,3 +133,4 @@ class RunSummary:
     stopped: str = ""
     failures: tuple[FileResult, ...] = ()
     classes: Mapping[str, int] = field(default_factory=dict)
+    incomplete: int = 0

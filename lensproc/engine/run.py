@@ -124,7 +124,7 @@ class _Tally:
     def __init__(self, observe: Observer | None) -> None:
         self.observe = observe
         self.counts = {"OK": 0, "SKIPPED": 0, "FAILED": 0, "PARTIAL": 0}
-        self.flagged = 0
+        self.flagged = self.incomplete = 0
         self.failures: list[FileResult] = []
         self.classes: Counter[str] = Counter()
 
@@ -133,6 +133,7 @@ class _Tally:
         for cutout in result.cutouts:
             status = cutout.row.get("QASTAT")
             self.flagged += status is not None and status.value == "FAIL"
+            self.incomplete += cutout.status == "PARTIAL"
             if (given := cutout.row.get("LPCLASS")) is not None:
                 self.classes[str(given.value)] += 1
         if result.status in ("FAILED", "PARTIAL"):
@@ -151,6 +152,7 @@ class _Tally:
             stopped=stopped,
             failures=tuple(self.failures),
             classes=dict(sorted(self.classes.items())),
+            incomplete=self.incomplete,
         )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from lensproc.contract.manifest import Manifest
     from lensproc.engine.chain import Link
+    from lensproc.enhanced import Plane
 
 TILE = 512
 """Largest side [px] that goes through a stage of finite reach in one piece."""
@@ -157,7 +158,15 @@ def _apply_padded(stage: Stage, link: Link, batch: Batch) -> StageOutput:
     def crop(plane: torch.Tensor | None) -> torch.Tensor | None:
         return None if plane is None else plane[..., rows, columns]
 
-    return replace(output, images=crop(output.images), uncertainty=crop(output.uncertainty))
+    def own(plane: Plane) -> Plane:
+        if plane.scale is None:  # it does not lie on the input's sky
+            return plane
+        return replace(
+            plane, data=plane.data[..., : round(height * plane.scale), : round(width * plane.scale)]
+        )
+
+    planes = tuple({name: own(plane) for name, plane in one.items()} for one in output.planes)
+    return replace(output, images=crop(output.images), uncertainty=crop(output.uncertainty), planes=planes)
 
 
 def _padded(batch: Batch, manifest: Manifest) -> Batch:

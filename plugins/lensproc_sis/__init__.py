@@ -72,7 +72,6 @@ SIS = Manifest(
         Option("sampling", "int", 2, "pixels of SOURCE per pixel of the image, along a side", 1, 4),
     ),
     sees="original",
-    minimum_size=16,
     provides=("LPTHETAE", "ALPHA", "KAPPA", "SOURCE", "RESIDUAL"),
     sky=True,
     weights=(

@@ -51,7 +51,7 @@ def turned_shape(shape: Array, sigma: Array, turn: Array) -> tuple[Array, Array]
 
 
 def values_of(
-    lens: Array, sigma: Array, pixel_scale: float, sky: SkyAxes | None, misfit: float
+    lens: Array, sigma: Array, pixel_scale: float, sky: SkyAxes | None, misfit: float | None
 ) -> dict[str, Value]:
     """Header values of one lens.
 
@@ -64,8 +64,8 @@ def values_of(
     sky : SkyAxes or None
         Where the cutout lies on the sky: e and γ are given along right ascension and declination, or without it
         along the axes of the pixels.
-    misfit : float
-        Mean square of the residual where the arcs are.
+    misfit : float or None
+        Mean square of the residual where the arcs are; None where no arcs are seen.
     """
     axes = "x, y of pixels" if sky is None else "RA, Dec"
     turn = np.eye(2) if sky is None else orientation(sky.matrix)
@@ -156,8 +156,8 @@ def source_header(maps: Maps, lens: Array, pixel_scale: float, sky: SkyAxes | No
     return header
 
 
-def misfit_of(maps: Maps) -> float:
-    """Mean square of the residual where the arcs are; 0 where there are none."""
+def misfit_of(maps: Maps) -> float | None:
+    """Mean square of the residual where the arcs are; None where there are none."""
     there = maps.lit & (maps.residual != 0.0)
-    value = float(np.mean(maps.residual[there] ** 2)) if there.any() else 0.0
-    return value if math.isfinite(value) else 0.0
+    value = float(np.mean(maps.residual[there] ** 2)) if there.any() else math.nan
+    return value if math.isfinite(value) else None

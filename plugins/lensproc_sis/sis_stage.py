@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lensproc.contract.stage import Batch
     from lensproc.enhanced import Plane, Value
 
+SMALLEST_SIDE = 16
+"""Side below which no lens is measured [px]."""
 NO_SCALE = "needs the pixel scale to give angles; give one with --pixel-scale ARCSEC"
 
 
@@ -75,6 +77,8 @@ class SISStage(NetworkStage):
         item = batch.items[index]
         if item.pixel_scale is None:
             return {}, {}, NO_SCALE
+        if min(batch.images.shape[-2:]) < SMALLEST_SIDE:
+            return {}, {}, f"needs {SMALLEST_SIDE} px along each side to measure a lens"
         good = (~batch.mask[index, 0]).float()
         if not bool(good.any()):
             return {}, {}, "no pixel of the cutout is good"

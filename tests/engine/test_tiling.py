@@ -1,5 +1,6 @@
 """Tiles join without a seam, and stages of global reach are left whole."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,6 +8,7 @@ import torch.nn.functional as F
 from lensproc.contract.stage import Batch, Item, StageOutput
 from lensproc.engine.chain import Link
 from lensproc.engine.tiling import apply_tiled, plan_tiles
+from lensproc.enhanced import Plane
 from lensproc.errors import PluginError
 from tests.engine.stages import Function, manifest
 
@@ -84,3 +86,21 @@ def test_odd_sizes_are_padded_and_cropped() -> None:
     link = Link(manifest("check", minimum_size=16, multiple_of=8, halo=3), {}, "tests==1")
     out = apply_tiled(Function(check), link, batch).images
     assert torch.equal(out, batch.images)
+
+
+def test_planes_on_the_sky_of_a_padded_image_are_cropped_with_it() -> None:
+    def planes(batch: Batch) -> StageOutput:
+        image = batch.images[0, 0].numpy()
+        shown = {
+            "SAME": Plane(image, 1.0),
+            "FINER": Plane(image.repeat(2, 0).repeat(2, 1)[None], 2.0),
+            "SOURCE": Plane(image),
+        }
+        return StageOutput(images=batch.images, planes=(shown,))
+
+    batch = batch_of(13, 17)
+    link = Link(manifest("planes", minimum_size=16, halo="global"), {}, "tests==1")
+    (shown,) = apply_tiled(Function(planes), link, batch).planes
+    np.testing.assert_array_equal(shown["SAME"].data, batch.images[0, 0])
+    assert shown["FINER"].data.shape == (1, 26, 34)
+    assert shown["SOURCE"].data.shape == (16, 17), "it has a sky of its own"

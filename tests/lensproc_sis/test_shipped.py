@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from astropy.io import fits
+from astropy.nddata import CCDData
+from astropy.table import Table
+from click.testing import CliRunner
 
 import lensproc
+from lensproc.cli import cli
 from lensproc.contract.datafiles import package_folder, verified_path
 from lensproc.contract.registry import load_registry
 from lensproc.fits.options import ReadOptions
@@ -59,3 +64,29 @@ def test_einstein_radii_of_an_unseen_stream():
     assert abs(np.median(ratio) - 1.0) < 0.02
     assert np.median(np.abs(np.array(ratio) - 1.0)) < 0.04
     assert np.median(np.abs(pull)) < 1.5
+
+
+def test_what_cannot_be_measured_is_said_and_costs_nothing_else(tmp_path):
+    rng = np.random.default_rng(1)
+    fits.PrimaryHDU(rng.normal(size=(40, 40)).astype(np.float32)).writeto(tmp_path / "scale.fits")
+    small = fits.PrimaryHDU(rng.normal(size=(12, 40)).astype(np.float32))
+    small.header.update(
+        CTYPE1="RA---TAN", CTYPE2="DEC--TAN", CRPIX1=20.0, CRPIX2=6.0, CDELT1=-3e-5, CDELT2=3e-5
+    )
+    small.writeto(tmp_path / "small.fits")
+    files = [str(tmp_path / name) for name in ("scale.fits", "small.fits")]
+    result = CliRunner().invoke(cli, ["run", *files, "--stages", "sis", "-o", str(tmp_path / "out")])
+    assert result.exit_code == 0
+    assert "incomplete: scale.fits: stage sis: needs the pixel scale" in result.output
+    assert "incomplete: small.fits: stage sis: needs 16 px along each side" in result.output
+    assert "2 cutouts lack what a stage owed" in result.output
+    table = Table.read(tmp_path / "out" / "catalog.ecsv")
+    assert list(table["LPSTATUS"]) == ["PARTIAL", "PARTIAL"]
+
+
+def test_a_frame_without_arcs_has_no_misfit():
+    image = CCDData(np.random.default_rng(2).normal(size=(64, 64)), unit="adu")
+    read = ReadOptions(pixel_scale=0.1, pixel_units="flux", psf="0.25")
+    made = lensproc.enhance(image, ["sis"], read=read, checks="none", device="cpu")
+    first = made[0] if isinstance(made, list) else made
+    assert first.meta["lensproc"].values["LPMISFIT"].value is None
