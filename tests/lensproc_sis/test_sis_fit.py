@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.sis_fit import fit
-from benchmarks.sis_fit_data import Observed
+from benchmarks.sis_fit_data import Array, Observed
 from benchmarks.sis_fit_model import Model
 from benchmarks.sis_fit_parts import parts_added
 from lensproc.simulate.light import join, sersic
@@ -32,7 +32,7 @@ def observed() -> Observed:
     return Observed(pixels, np.full_like(pixels, SIGMA), np.ones(pixels.shape, bool), 0.08, psf, False)
 
 
-def truth() -> np.ndarray:
+def truth() -> Array:
     return np.array([THETA_E, 0.1, -0.05, *CENTER, *SHEAR, *PLACE, 0.18, 1.0, 0.0, 0.0])
 
 
@@ -43,7 +43,7 @@ def with_star(before: Observed, x: float, y: float) -> Observed:
     return Observed(pixels, before.sigma, before.use, before.pixel_scale, before.psf, before.light)
 
 
-def test_an_easy_lens_is_found_from_nothing():
+def test_an_easy_lens_is_found_from_nothing() -> None:
     found = fit(observed(), particles=30, generations=20)
     assert abs(found.theta_e / THETA_E - 1.0) < 0.01
     assert abs(found.theta_e - THETA_E) < 4.0 * found.error
@@ -52,14 +52,14 @@ def test_an_easy_lens_is_found_from_nothing():
     assert not found.bounded
 
 
-def test_the_truth_leaves_noise_and_the_sky_is_found():
+def test_the_truth_leaves_noise_and_the_sky_is_found() -> None:
     model = Model(observed(), supersampling=2)
     amplitudes, residual = model.solved(truth(), 3.0)
     assert np.mean(residual**2) == pytest.approx(1.0, abs=0.08)
     assert amplitudes[0] == pytest.approx(3.0, abs=0.15)
 
 
-def test_no_light_is_negative_but_the_sky_may_be():
+def test_no_light_is_negative_but_the_sky_may_be() -> None:
     data = observed()
     dark = Observed(-data.pixels, data.sigma, data.use, data.pixel_scale, data.psf, False)
     amplitudes, _ = Model(dark).solved(truth())
@@ -67,13 +67,13 @@ def test_no_light_is_negative_but_the_sky_may_be():
     assert np.all(amplitudes[1:] == 0)
 
 
-def test_a_star_beside_the_ring_is_added_as_a_neighbour():
+def test_a_star_beside_the_ring_is_added_as_a_neighbour() -> None:
     model, p = parts_added(Model(with_star(observed(), 1.2, -1.1)), truth())
     assert (model.clumps, model.neighbours) == (0, 1)
     assert np.hypot(p[-4] - 1.2, p[-3] + 1.1) < 0.03
 
 
-def test_a_knot_of_the_source_is_added_as_a_clump():
+def test_a_knot_of_the_source_is_added_as_a_clump() -> None:
     data = observed()
     frame = Frame(40, 0.08).finer(4)
     at = (CENTER[0] + PLACE[0] + 0.1, CENTER[1] + PLACE[1] - 0.15)
