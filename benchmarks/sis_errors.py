@@ -28,8 +28,9 @@ from lensproc.nn.weights import Weights, half_of, read_weights, save_weights
 from lensproc.train.cache import CachedShare, cached_share, simulator_recipe
 from lensproc.train.lookup import sha256_of_json
 from lensproc.train.record import versions
+from lensproc_sis.error_calibration import NAMES, calibrate_to, errors_made
 from lensproc_sis.error_fit import ONE_SIGMA, fit_errors
-from lensproc_sis.sis_learning import FRAME, NAMES, build, calibrate_to, errors_made
+from lensproc_sis.sis_learning import FRAME, build
 from lensproc_sis.sis_network import SISNetwork
 from lensproc_sis.sis_samples import lens_sample
 

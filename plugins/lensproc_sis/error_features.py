@@ -15,9 +15,9 @@ FEATURES = (
     "middle",  # ln of the light in the middle of the ring over that on the ring
     "arcs",  # ln of the share of the frame that the arcs fill
     "arcs unsure",  # how unsure the network is of where the arcs are
-    "depth",  # log₁₀ of the brightest pixel over σ
-    "size",  # log₁₀ of the half side of the frame [px]
-    "blur",  # FWHM of the PSF over the half side; not known without a PSF
+    "depth",  # log₁₀ of the brightest pixel over 100σ
+    "size",  # log₁₀ of the half side of the frame [px], less 1.5
+    "blur",  # ten times the FWHM of the PSF over the half side; not known without a PSF
 )
 """Names of the features, in the order of their axis."""
 FEWEST_VIEWS = 8

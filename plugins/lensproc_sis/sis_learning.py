@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F
 
-from lensproc.contract.training import Fields, TrainingTask
-from lensproc.errors import UsageError
+from lensproc.contract.training import Fields, TrainingTask, require_known
 from lensproc.nn.lensing import Grid
 from lensproc.nn.spec import from_spec, full_spec
-from lensproc_sis.error_fit import ONE_SIGMA, fit_errors
-from lensproc_sis.measure import LARGEST, SMALLEST, Cutouts, looked
+from lensproc_sis.error_calibration import calibrate, cutouts_of, error_of, own_pixels
+from lensproc_sis.measure import LARGEST, SMALLEST, looked
 from lensproc_sis.sis_frame import Frames, look
 from lensproc_sis.sis_network import Found, SISNetwork, planes_and_context
 from lensproc_sis.sis_samples import lens_sample
@@ -35,8 +34,6 @@ SURE = 0.1
 """Error of ln θ_E above which a lens is too badly known for its source to be reconstructed."""
 LIT = 0.7
 """Light of the source above which a pixel is taken to hold some [σ]."""
-ENOUGH = 300
-"""Lenses from which on errors are fitted by cutout; fewer leave the many numbers to chance."""
 
 
 @dataclass(frozen=True)
@@ -119,24 +116,6 @@ def draw_frames(batch: Fields, generator: torch.Generator, weights: Weights, sid
     seen = look(torch.cat((image, inside, arcs), dim=1), frames, side)
     planes, context = planes_and_context(seen[:, :2], frames.half, fwhm)
     return {"planes": planes, "context": context, "arcs": seen[:, 2:], "lens": frames.lens_in(lens)}
-
-
-def own_pixels(batch: Fields) -> torch.Tensor:
-    """1 where a pixel is the image's own, 0 where its frame is, shape (N, 1, H, W)."""
-    side, own = batch["image"].shape[-1], batch["inside"].long()
-    before = torch.div(side - own, 2, rounding_mode="floor")
-    line = torch.arange(side, device=own.device)
-    within = (line >= before[:, None]) & (line < (before + own)[:, None])
-    return (within[:, None, :, None] & within[:, None, None, :]).float()
-
-
-def cutouts_of(batch: Fields) -> Cutouts:
-    """Cutouts of a batch of `lens_sample`, to be measured as the stage does."""
-    image = batch["image"][:, None].float()
-    middle = torch.full_like(batch["fwhm"].float(), (image.shape[-1] - 1) / 2)
-    return Cutouts(
-        image, own_pixels(batch), batch["fwhm"].float(), middle, middle, batch["inside"].float() / 2
-    )
 
 
 def likelihood(found: Found, lens: torch.Tensor, units: torch.Tensor, beta: float) -> torch.Tensor:
@@ -227,75 +206,6 @@ def metrics(network: torch.nn.Module, batch: Fields) -> dict[str, torch.Tensor]:
     }
 
 
-def error_of(lens: torch.Tensor, truth: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
-    """Errors made (N, 7), of θ_E as its logarithm and of the centre in units of the frame's half side."""
-    error = lens - truth
-    ratio = torch.log(lens[:, :1] / truth[:, :1])
-    return torch.cat((ratio, error[:, 1:3] / half[:, None], error[:, 3:]), dim=1)
-
-
-@torch.no_grad()
-def errors_made(
-    network: SISNetwork, batches: Iterable[Fields]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Measure lenses of known truth as the stage does.
-
-    Returns
-    -------
-    features : torch.Tensor, shape (N, 7, F)
-        Of `lensproc_sis.error_features`.
-    ratio : torch.Tensor, shape (N, 7)
-        |Error| over the one that the network states.
-    radius : torch.Tensor, shape (N,)
-        Error of ln θ_E.
-    """
-    rows = []
-    for batch in batches:
-        found = looked(network, cutouts_of(batch))
-        error = error_of(found.lens, batch["lens"].float(), found.frames.half)
-        assert found.features is not None
-        rows.append((found.features, (error / torch.exp(found.log_sigma)).abs(), error[:, 0]))
-    features, ratio, radius = (torch.cat(parts) for parts in zip(*rows, strict=True))
-    return features, ratio, radius
-
-
-def calibrate(network: torch.nn.Module, batches: Iterable[Fields]) -> dict[str, float]:
-    """Fit how large errors are beside those that the network states; for `TrainingTask.finish`."""
-    assert isinstance(network, SISNetwork)
-    return calibrate_to(network, *errors_made(network, batches))
-
-
-@torch.no_grad()
-def calibrate_to(
-    network: SISNetwork, features: torch.Tensor, ratio: torch.Tensor, radius: torch.Tensor
-) -> dict[str, float]:
-    """Fit the errors of a network to those that it made (`errors_made`), and say how.
-
-    The buffer ``calibration`` becomes the factor of each parameter by which 68.27 % of all lenses lie within. Of
-    `ENOUGH` lenses and more, ``errors`` becomes a factor that depends on the cutout as well.
-    """
-    scale = ratio.quantile(ONE_SIGMA, dim=0)
-    network.calibration.copy_(scale)
-    percent = 100.0 * radius
-    fitted = {
-        "images": float(len(ratio)),
-        "radius_bias_percent": float(percent.median()),
-        "radius_scatter_percent": float((percent - percent.median()).abs().quantile(ONE_SIGMA)),
-    }
-    fitted |= {f"scale_{name}": float(value) for name, value in zip(NAMES, scale, strict=True)}
-    network.errors.reset()
-    if len(ratio) < ENOUGH:
-        return fitted
-    network.errors.set(fit_errors(features.double().cpu().numpy(), ratio.double().cpu().numpy()))
-    factors = network.errors(features).quantile(torch.tensor((0.05, 0.95), device=ratio.device), dim=0)
-    for name, (low, high) in zip(NAMES, factors.T, strict=True):
-        fitted |= {f"scale_{name}_5_percent": float(low), f"scale_{name}_95_percent": float(high)}
-    return fitted
-
-
-NAMES = ("radius", "x", "y", "e1", "e2", "gamma1", "gamma2")
-
-
 def build(spec: Mapping[str, Any]) -> SISNetwork:
     """Build the network of a weights file."""
     return from_spec(SISNetwork, spec, "sis")
@@ -312,13 +222,7 @@ def training(manifest: Manifest, recipe: TrainingRecipe) -> TrainingTask:
     """
     rest = dict(recipe.network)
     frame = int(rest.pop("frame", FRAME))
-    names = [field.name for field in dataclasses.fields(Weights)]
-    unknown = sorted(set(recipe.loss) - set(names))
-    if unknown:
-        raise UsageError(
-            f"training recipe {recipe.name}: [loss] has no {', '.join(unknown)}",
-            remedy=f"it has: {', '.join(names)}",
-        )
+    require_known(recipe.loss, [field.name for field in dataclasses.fields(Weights)])
     weights = Weights(**recipe.loss)
     network = build(rest)
     return TrainingTask(

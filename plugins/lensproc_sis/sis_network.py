@@ -72,7 +72,8 @@ def planes_and_context(
         Its asinh in σ, its fine structure (less its smooth version), its odd part about the middle, light in units
         of the brightest pixel, a constant plane with how deep the image is, and where there is a cutout.
     context : torch.Tensor, shape (N, 3)
-        The logarithm of the brightest pixel over σ, log₁₀ of the half side [px], the FWHM over the half side.
+        Log₁₀ of the brightest pixel over 100σ, log₁₀ of the half side [px] less 1.5, ten times the FWHM over the
+        half side.
     """
     image, inside = frame[:, :1], frame[:, 1:]
     peak = F.avg_pool2d(image, 3, stride=1).amax((1, 2, 3)).clamp_min(1.0)

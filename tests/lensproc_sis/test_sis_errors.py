@@ -11,8 +11,8 @@ import torch
 from benchmarks.sis_errors import Errors, held_out, network_of, record_with, refitted
 from lensproc.nn.weights import read_weights, save_weights
 from lensproc.train.cache import CachedShare
+from lensproc_sis.error_calibration import ENOUGH, calibrate_to
 from lensproc_sis.error_features import FEATURES
-from lensproc_sis.sis_learning import ENOUGH, calibrate_to
 from tests.lensproc_sis.known_lenses import sis_weights
 
 SHARES = (CachedShare(Path(), "hsc", ENOUGH, 8, "val", {}, "split", "data"),)

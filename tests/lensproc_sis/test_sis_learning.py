@@ -8,8 +8,9 @@ import torch
 
 from lensproc.simulate.image import simulate
 from lensproc.simulate.recipe import load_recipe
+from lensproc_sis.error_calibration import calibrate
 from lensproc_sis.measure import frame_half
-from lensproc_sis.sis_learning import Weights, calibrate, closure, draw_frames, likelihood, loss
+from lensproc_sis.sis_learning import Weights, closure, draw_frames, likelihood, loss
 from lensproc_sis.sis_network import Found, SISNetwork
 from lensproc_sis.sis_samples import lens_sample
 
