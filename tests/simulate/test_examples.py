@@ -24,8 +24,8 @@ def test_the_examples_are_what_the_readme_says_makes_them(camera, seed):
     apart = np.abs(read_science(path) - sim.exposure.data)
     sigma = max(sim.exposure.conditions.background_sigma, 1e-12)
     # Special functions of other library versions and processors round differently: that moves a pixel by far less
-    # than its noise. Where it moves an expected count across a threshold of the photon draw, one electron more or less
-    # arrives, which correlated noise spreads over the neighbours.
+    # than its noise. Where it moves an expected count across a threshold of the photon draw, one electron more or
+    # less arrives, which correlated noise spreads over the neighbours.
     electron = 1.0 / sim.exposure.conditions.electrons_per_unit
     assert apart.max() < max(1e-3 * sigma, 1.5 * electron)
     assert np.mean(apart > 1e-3 * sigma) < 0.01
