@@ -85,7 +85,7 @@ def test_every_recipe_builds_its_network_and_takes_the_images_of_the_others(name
         assert describe(task.sample) == describe(lens_sample)
     if variant != "-report":
         assert recipe.settings.batch_size == other.settings.batch_size
-        assert recipe.settings.budget == other.settings.budget == 20
+        assert recipe.settings.budget == other.settings.budget == (10 if variant == "-1000" else 20)
 
 
 @pytest.mark.parametrize("name", ["resnet-simple-1000", "resnet-18-1000"])
