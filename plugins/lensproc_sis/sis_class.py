@@ -25,8 +25,15 @@ class LensClassStage(ClassifierStage):
     """Measures the lens of each cutout, and classifies what its source does not explain."""
 
     def inputs(self, batch: Batch) -> tuple[torch.Tensor, ...]:
-        """Planes and context of a batch: each lens is measured once, its planes are turned with the views."""
-        return self._backbone().look(self._cutouts(batch))
+        """Planes and context of a batch: each lens is measured once, its planes are turned with the views.
+
+        Notes
+        -----
+        One cutout at a time: rounding differs with the number of images, and a residual in σ makes much of it.
+        """
+        alone = (alone_in(batch, index) for index in range(len(batch)))
+        parts = [self._backbone().look(self._cutouts(one)) for one in alone]
+        return tuple(torch.cat(planes) for planes in zip(*parts, strict=True))
 
     def looks(self, batch: Batch) -> tuple[Inputs, Frame]:
         """Look at each lens where it is in the batch: its parameters are not explained, the residual is."""
@@ -45,6 +52,18 @@ class LensClassStage(ClassifierStage):
         network = self.network.backbone
         assert isinstance(network, LensClassifier)
         return network
+
+
+def alone_in(batch: Batch, index: int) -> Batch:
+    """Return one image of a batch as a batch of its own."""
+    one = slice(index, index + 1)
+    return dataclasses.replace(
+        batch,
+        images=batch.images[one],
+        variance=None if batch.variance is None else batch.variance[one],
+        mask=batch.mask[one],
+        items=batch.items[one],
+    )
 
 
 def stage(manifest: Manifest, options: Mapping[str, OptionValue]) -> LensClassStage:

@@ -14,6 +14,7 @@ from lensproc.evaluate.scoring.dataset import open_dataset
 from lensproc.evaluate.scoring.methods import open_method
 from lensproc.fits.read import ReadOptions, read_hdulist
 from lensproc.nn.weights import half_of, read_weights
+from lensproc.testing import check_stage
 from tests.scenes import star_field
 
 CLASSES = {"LPPNO": "no", "LPPSPH": "sphere", "LPPVOR": "vortex"}
@@ -53,6 +54,13 @@ def test_classes_of_lenses_that_no_training_has_seen(run):
     right = [CLASSES[keyword] == truth.class_name for keyword, (_, truth) in zip(said, images, strict=True)]
     assert sum(right) >= 15
     assert np.median([float(result.values["LPOOD"].value) for result in results]) > 0.1
+
+
+def test_an_answer_does_not_depend_on_the_batch():
+    """A residual in σ makes much of rounding, which differs with the number of images."""
+    found = check_stage(load_registry().manifest("sis-class"))
+    assert {result.name: result.message for result in found if not result.ok} == {}
+    assert "batch_equals_singles" in {result.name for result in found}
 
 
 def test_what_is_no_lens_is_unlike_the_training(run):
