@@ -109,9 +109,9 @@ def table(rows: list[Row]) -> list[str]:
     ]
     for row in rows:
         auc, accuracy, nll = (scores[row.name, measure].value for measure in SHOWN)
-        trained = f"{row.steps:,}, {row.minutes:.0f}"
+        trained = f"{row.images:,} | {row.steps:,}, {row.minutes:.0f}" if row.steps else "– | –"
         lines.append(
-            f"| `{row.name}` | {row.images:,} | {trained} | {row.parameters:,} | {words(auc)} | "
+            f"| `{row.name}` | {trained} | {row.parameters:,} | {words(auc)} | "
             f"{words(accuracy, 3)} | {words(nll, 3)} |"
         )
     return lines

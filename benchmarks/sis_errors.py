@@ -151,7 +151,7 @@ def record_with(
     record: Mapping[str, Any], errors: Mapping[str, Any], fitted: Mapping[str, float]
 ) -> dict[str, Any]:
     """Record of a training with another calibration."""
-    return {**record, "fitted": dict(fitted), "errors": dict(errors)}
+    return {**record, "fitted": dict(fitted), "fitted_to": dict(errors)}
 
 
 def main() -> None:

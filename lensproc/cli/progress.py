@@ -61,11 +61,9 @@ class Progress:
         """Note that a file has ended; its failure, or that of a single stage, is said at once."""
         self.count += 1
         self.failed += result.status in ("FAILED", "PARTIAL")
-        lines = (
-            [f"failed: {line}" for line in result.reasons] if result.status in ("FAILED", "PARTIAL") else []
-        )
-        if result.status != "SKIPPED":
-            lines += [f"incomplete: {line}" for line in result.incomplete]
+        reasons = result.reasons if result.status in ("FAILED", "PARTIAL") else ()
+        lines = [f"failed: {line}" for line in reasons]
+        lines += [f"incomplete: {line}" for line in result.incomplete]
         if self._bar is not None:
             note = f"{self.failed} failed" if self.failed else ""
             self._bar.update(self._task, advance=1, failed=note)
@@ -93,9 +91,7 @@ class Progress:
         if summary.flagged:
             line += f"; {summary.flagged} cutouts fail a check (QASTAT = FAIL in catalog.ecsv)"
         if summary.incomplete:
-            line += (
-                f"; {summary.incomplete} cutouts lack what a stage owed (LPSTATUS = PARTIAL in catalog.ecsv)"
-            )
+            line += f"; {summary.incomplete} cutouts lack the result of a stage (LPSTATUS = PARTIAL)"
         if summary.classes:
             counts = ", ".join(f"{name} {number}" for name, number in summary.classes.items())
             line += f"; LPCLASS: {counts}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from lensproc.contract.training import Fields, TrainingTask
+from lensproc.contract.training import Fields, TrainingTask, require_known
 from lensproc.errors import UsageError
 from lensproc.nn.adversarial_losses import require_kind
 
@@ -78,12 +78,7 @@ class AdversarialSettings:
         UsageError
             For an unknown key or a value that does not fit.
         """
-        known = [entry.name for entry in dataclasses.fields(cls)]
-        unknown = sorted(set(table) - set(known))
-        if unknown:
-            raise UsageError(
-                f"[loss.adversarial] has no {', '.join(unknown)}", remedy=f"it has: {', '.join(known)}"
-            )
+        require_known(table, [entry.name for entry in dataclasses.fields(cls)], "[loss.adversarial]")
         for name, value in table.items():
             wanted = str if name in ("kind", "regulariser") else (int, float)
             if isinstance(value, bool) or not isinstance(value, wanted):

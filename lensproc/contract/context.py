@@ -47,6 +47,8 @@ class CutoutResult:
         Base name of the output; empty where none was written.
     message : str
         Reason of a failure, of one stage where the status is PARTIAL, or what had to be assumed.
+    lacking : tuple of str
+        Reasons of the stages that failed, where the status is PARTIAL; not kept in the ledger.
     row : mapping of str to Value
         Columns of the catalogue.
     """
@@ -57,6 +59,7 @@ class CutoutResult:
     output: str = ""
     message: str = ""
     row: Mapping[str, Value] = field(default_factory=dict)
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,9 @@ class FileResult:
 
     @property
     def incomplete(self) -> tuple[str, ...]:
-        """One line per cutout that came out without what one of its stages owed."""
+        """One line per stage that failed on a cutout which came out all the same."""
         name = os.path.basename(self.file)
-        return tuple(f"{name}: {c.message}" for c in self.cutouts if c.status == "PARTIAL")
+        return tuple(f"{name}: {reason}" for cutout in self.cutouts for reason in cutout.lacking)
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class RunSummary:
     flagged : int
         Cutouts whose checks say FAIL (also in skipped files).
     incomplete : int
-        Cutouts that came out without what one of their stages owed (also in skipped files): LPSTATUS = PARTIAL.
+        Cutouts that lack the result of one of their stages (also in skipped files): LPSTATUS = PARTIAL.
     seconds : float
         Wall time.
     interrupted : bool

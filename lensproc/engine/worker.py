@@ -211,9 +211,9 @@ class Worker:
                 return CutoutResult(hdu, band, "FAILED", message=message)
         row = row_of(result, name, center)
         said = [activity.message for activity in result.activities[-1:] if activity.id == "checks"]
-        lacking = [activity.message for activity in result.activities if activity.status == "FAILED"]
+        lacking = tuple(activity.message for activity in result.activities if activity.status == "FAILED")
         message = "; ".join(filter(None, (*lacking, *cutout.warnings, *said)))
-        return CutoutResult(hdu, band, result.status, name, message, row)
+        return CutoutResult(hdu, band, result.status, name, message, row, lacking)
 
 
 def _fetch(task: FileTask) -> _Fetched:

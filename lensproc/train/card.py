@@ -208,7 +208,7 @@ def _fitted(record: Record) -> list[str]:
     if not fitted:
         return [*lines, "Nothing was fitted to validation images."]
     words = "Fitted to the validation images when training had ended, and kept with the weights."
-    if again := record.get("errors"):  # by a benchmark that says in the record what it took
+    if again := record.get("fitted_to"):
         images = ", ".join(f"`{share}`" for share in again["images"])
         words = (
             f"Fitted again after the training, and kept with the weights, to these images of the "

@@ -13,7 +13,7 @@ from lensproc.nn.classifying.calibrated import Calibrated
 from lensproc.nn.spec import from_spec
 from lensproc_sis.lens_classifier import LensClassifier
 from lensproc_sis.measure import Cutouts
-from lensproc_sis.starts import begun
+from lensproc_sis.starts import alone_in, begun
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
@@ -52,18 +52,6 @@ class LensClassStage(ClassifierStage):
         network = self.network.backbone
         assert isinstance(network, LensClassifier)
         return network
-
-
-def alone_in(batch: Batch, index: int) -> Batch:
-    """Return one image of a batch as a batch of its own."""
-    one = slice(index, index + 1)
-    return dataclasses.replace(
-        batch,
-        images=batch.images[one],
-        variance=None if batch.variance is None else batch.variance[one],
-        mask=batch.mask[one],
-        items=batch.items[one],
-    )
 
 
 def stage(manifest: Manifest, options: Mapping[str, OptionValue]) -> LensClassStage:

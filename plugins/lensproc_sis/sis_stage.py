@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from lensproc_sis.sis_findings import misfit_of, planes_of, values_of
 from lensproc_sis.sis_learning import build
 from lensproc_sis.sis_network import SISNetwork
 from lensproc_sis.sis_physics import correction_on_cutout, maps_of, on_cutout
-from lensproc_sis.starts import begun
+from lensproc_sis.starts import alone_in, begun
 
 if TYPE_CHECKING:
     from lensproc.contract.manifest import Manifest, OptionValue
@@ -112,10 +111,9 @@ class SISStage(NetworkStage):
         if not isinstance(network, SISNetwork):
             raise PluginError(f"stage {self.manifest.id} is used before it is loaded")
         sky, level = _sky_and_noise(batch, index)
-        one = slice(index, index + 1)
-        images = (batch.images[one].float() - sky) / level
-        alone = dataclasses.replace(batch, images=images, items=batch.items[one])
-        return measure(network, begun(network, images, (~batch.mask[one]).to(images.dtype), alone))
+        alone = alone_in(batch, index)
+        images = (alone.images.float() - sky) / level
+        return measure(network, begun(network, images, (~alone.mask).to(images.dtype), alone))
 
 
 def _noise(batch: Batch, index: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Where the lenses of a batch are looked for first."""
+"""Where the lenses of a batch are looked for first, and one image of it by itself."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
 APART = 1.0
 """Distance of a known centre from the middle above which both are looked at [px]."""
+
+
+def alone_in(batch: Batch, index: int) -> Batch:
+    """Return one image of a batch as a batch of its own."""
+    one = slice(index, index + 1)
+    return dataclasses.replace(
+        batch,
+        images=batch.images[one],
+        variance=None if batch.variance is None else batch.variance[one],
+        mask=batch.mask[one],
+        items=batch.items[one],
+    )
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData
 from astropy.table import Table
@@ -19,15 +20,27 @@ from lensproc.simulate.layouts import hdulist
 from lensproc.simulate.recipe import load_recipe
 
 
-def test_weights_are_as_published_and_have_a_card():
-    manifest = load_registry().manifest("sis")
+# what was fitted to validation stands in the card, and no blanks, for neither makes an image
+@pytest.mark.parametrize(
+    ("stage", "fitted"), [("sis", "scale radius"), ("sis-class", "all views temperature")]
+)
+def test_weights_are_as_published_and_have_a_card(stage, fitted):
+    manifest = load_registry().manifest(stage)
     (weights,) = manifest.weights
     read = read_weights(verified_path(manifest, weights))
-    assert read.metadata["stage"] == read.metadata["training"]["recipe"] == "sis"
-    card = (package_folder(manifest) / "cards" / "sis.md").read_text("utf-8")
+    assert read.metadata["stage"] == read.metadata["training"]["recipe"] == stage
+    card = (package_folder(manifest) / "cards" / f"{stage}.md").read_text("utf-8")
     assert weights.sha256 in card
     assert half_of(read) in card
-    assert "scale radius" in card  # what the errors were multiplied by, and no blanks, for it makes no image
+    assert fitted in card
+
+
+def test_both_are_small():
+    registry = load_registry()
+    files = [
+        verified_path(m, data) for m in map(registry.manifest, ("sis", "sis-class")) for data in m.weights
+    ]
+    assert sum(path.stat().st_size for path in files) <= 12_000_000
 
 
 def test_errors_are_told_by_cutout_and_the_file_says_from_which_it_comes():
@@ -78,8 +91,10 @@ def test_what_cannot_be_measured_is_said_and_costs_nothing_else(tmp_path):
     result = CliRunner().invoke(cli, ["run", *files, "--stages", "sis", "-o", str(tmp_path / "out")])
     assert result.exit_code == 0
     assert "incomplete: scale.fits: stage sis: needs the pixel scale" in result.output
-    assert "incomplete: small.fits: stage sis: needs 16 px along each side" in result.output
-    assert "2 cutouts lack what a stage owed" in result.output
+    assert (
+        "incomplete: small.fits: stage sis: needs 16 px along each side to measure a lens\n" in result.output
+    )
+    assert "2 cutouts lack the result of a stage" in result.output
     table = Table.read(tmp_path / "out" / "catalog.ecsv")
     assert list(table["LPSTATUS"]) == ["PARTIAL", "PARTIAL"]
 

@@ -1,4 +1,4 @@
-"""sis-class as it ships: right on simulated lenses, undecided where there is none, and small with sis."""
+"""sis-class as it ships: right on simulated lenses, undecided where there is none."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from lensproc.contract.datafiles import package_folder, verified_path
 from lensproc.contract.registry import load_registry
 from lensproc.evaluate.classification.stages import classifiers
 from lensproc.evaluate.classification.truth import labelled
 from lensproc.evaluate.scoring.dataset import open_dataset
 from lensproc.evaluate.scoring.methods import open_method
 from lensproc.fits.read import ReadOptions, read_hdulist
-from lensproc.nn.weights import half_of, read_weights
 from lensproc.testing import check_stage
 from tests.scenes import star_field
 
@@ -31,20 +29,6 @@ def as_cutout(image, name):
     hdus = [fits.PrimaryHDU(), fits.ImageHDU(np.asarray(image, np.float32), name="SCI")]
     (cutout,) = read_hdulist(fits.HDUList(hdus), ReadOptions(), file=name)
     return cutout
-
-
-def test_weights_are_as_published_have_a_card_and_are_small():
-    registry = load_registry()
-    manifest = registry.manifest("sis-class")
-    (data,) = manifest.weights
-    read = read_weights(verified_path(manifest, data))
-    assert read.metadata["stage"] == read.metadata["training"]["recipe"] == "sis-class"
-    card = (package_folder(manifest) / "cards" / "sis-class.md").read_text("utf-8")
-    assert data.sha256 in card
-    assert half_of(read) in card
-    both = (manifest, registry.manifest("sis"))
-    size = sum(verified_path(one, data).stat().st_size for one in both for data in one.weights)
-    assert size <= 12_000_000
 
 
 def test_classes_of_lenses_that_no_training_has_seen(run):

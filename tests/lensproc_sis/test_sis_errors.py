@@ -56,7 +56,7 @@ def test_only_the_calibration_changes(weights, tmp_path):
 def test_a_record_keeps_all_but_what_was_fitted():
     record = {"stage": "sis", "weights": {"sha256": "a"}, "fitted": {"scale_radius": 1.0}}
     assert record_with(record, {"seed": 8}, {"images": 3.0}) == {
-        "stage": "sis", "weights": {"sha256": "a"}, "fitted": {"images": 3.0}, "errors": {"seed": 8},
+        "stage": "sis", "weights": {"sha256": "a"}, "fitted": {"images": 3.0}, "fitted_to": {"seed": 8},
     }  # fmt: skip
 
 

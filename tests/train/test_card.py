@@ -143,6 +143,10 @@ def test_of_a_classifier_stands_there_what_was_fitted(record):
     card = card_of(classifier, {**record, "fitted": {"all_views_temperature": 0.94072}}, [], None, "none")
     assert "| all views temperature | 0.9407 |" in card
     assert "a run measures" not in card
+    other = {"images": ["hsc=300", "rings=200"], "split": "val", "seed": 8}
+    again = card_of(classifier, {**record, "fitted": {"scale": 0.4}, "fitted_to": other}, [], None, "none")
+    assert "to these images of the `val` streams of seed 8: `hsc=300`, `rings=200`.\n" in again
+    assert "Fitted to the validation images" not in again
     plain = card_of(classifier, {**record, "fitted": None}, [], None, "none")
     assert "Nothing was fitted to validation images." in plain
 
